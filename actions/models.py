@@ -1,0 +1,121 @@
+"""Actions, the deliveries they make, and the event log."""
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from connectors.models import Connector
+from connectors.outcomes import Reason
+from spaces.models import Space
+from spaces.public_ids import MAX_LENGTH, validate_public_id
+
+REASONS = [(reason.value, reason.value) for reason in Reason]
+
+
+class Action(models.Model):
+    """What: one connector, a templated message and a delivery policy. Written only by actions.services."""
+
+    public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="actions")
+    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="actions")
+    name = models.CharField(max_length=200)
+    params = models.JSONField(default=dict, blank=True, help_text="The message; every string is a template.")
+    max_attempts = models.PositiveSmallIntegerField(
+        default=10, validators=[MinValueValidator(1), MaxValueValidator(50)], help_text="Tries before it is dead."
+    )
+    expires_after = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Seconds until it is pointless; empty: never."
+    )
+    enabled = models.BooleanField(default=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="action_public_id_in_space")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Delivery(models.Model):
+    """One event through one action: the unit of work.
+
+    Hot table: written in bulk by actions.engine, so its references carry no database constraint and history outlives
+    what it names. ``due_at`` orders the queue and is never touched by a lease.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        LEASED = "leased"
+        DELIVERED = "delivered"
+        DEAD = "dead"
+
+    id = models.BigAutoField(primary_key=True)
+    webhook_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    event_id = models.BigIntegerField(help_text="Key of the event.")
+    rule_id = models.CharField(max_length=MAX_LENGTH, help_text="Public id of the rule.")
+    action = models.ForeignKey(Action, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    connector = models.ForeignKey(Connector, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    message = models.JSONField(help_text="The rendered params.")
+    state = models.CharField(max_length=10, choices=State, default=State.PENDING)
+    due_at = models.DateTimeField(db_default=Now())
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Tries whose outcome is in the event log.")
+    lost_leases = models.PositiveSmallIntegerField(default=0, help_text="Tries that ended with their worker.")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    last_reason = models.CharField(max_length=20, blank=True, choices=REASONS)
+    last_detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action")
+        ]
+        indexes = [
+            models.Index(fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")),
+            models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+
+class EventLogEntry(models.Model):
+    """What the system did; append-only. Names follow ECS and Kibana's event log (``event.provider`` is ``provider``)."""
+
+    id = models.BigAutoField(primary_key=True)
+    time = models.DateTimeField(db_default=Now())
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    provider = models.CharField(max_length=32, default="actions")
+    action = models.CharField(max_length=64, help_text="What was done, such as execute.")
+    outcome = models.CharField(
+        max_length=10, choices=[(o, o) for o in ("success", "failure", "unknown")], default="success"
+    )
+    reason = models.CharField(max_length=20, blank=True, choices=REASONS)
+    duration = models.BigIntegerField(default=0, help_text="Nanoseconds.")
+    message = models.TextField(blank=True)
+    event_id = models.BigIntegerField(null=True)
+    rule_id = models.CharField(max_length=MAX_LENGTH, blank=True)
+    action_id = models.CharField(max_length=MAX_LENGTH, blank=True)
+    connector_id = models.CharField(max_length=MAX_LENGTH, blank=True)
+    delivery_id = models.BigIntegerField(null=True)
+    attempt = models.PositiveSmallIntegerField(null=True)
+    request = models.JSONField(default=dict)
+    response = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "event log"
+        indexes = [models.Index(fields=["delivery_id"], name="event_log_of_delivery")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.action} {self.outcome}"

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class ConnectorsProjectConfig(AppConfig):
+    name = "connectors_project"
+    verbose_name = "Switchyard"
+
+    def ready(self) -> None:
+        from connectors_project import checks  # noqa: F401  registers the system checks

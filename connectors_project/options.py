@@ -1,0 +1,152 @@
+"""Every setting that comes from the environment, in one table, and a reader that never raises.
+
+A value that cannot be used becomes a Problem and its default stands in; connectors_project.checks reports each
+Problem as a system check before a process serves.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+
+from connectors.secrets import check_key
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: its name in the environment, the default as text, the parser, and help for a person.
+
+    A secret one may also be given as NAME_FILE, the path of a file that holds it.
+    """
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A setting that cannot be used, and what to do about it."""
+
+    option: str
+    message: str
+    hint: str
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    lowered = value.lower()
+    if lowered not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise ValueError("write true or false")
+    return lowered in {"true", "1", "yes", "on"}
+
+
+def _names(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _networks(value: str) -> list[str]:
+    return [str(ipaddress.ip_network(part)) for part in _names(value)]
+
+
+def _keys(value: str) -> list[str]:
+    keys = _names(value)
+    for key in keys:
+        check_key(key)
+    return keys
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError(f"write a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _level(value: str) -> str:
+    if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("write DEBUG, INFO, WARNING or ERROR")
+    return value.upper()
+
+
+OPTIONS = (
+    Option("VAR_DIR", "var", _text, "Directory of all state in the embedded shape: database, queue, keys."),
+    Option("DATABASE_URL", "", _text, "PostgreSQL, as postgres://user:password@host:5432/name. Empty: SQLite.", True),
+    Option("BROKER_URL", "", _text, "Celery broker: redis://… or amqp://…. Empty: a queue of files.", True),
+    Option("SECRET_KEY", "", _text, "Signs sessions. Embedded shape: made and kept in VAR_DIR.", True),
+    Option(
+        "SECRETS_KEYS",
+        "",
+        _keys,
+        "Keys that encrypt connectors' secrets, newest first, by comma. Embedded shape: made and kept in VAR_DIR.",
+        True,
+    ),
+    Option("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _names, "Host names that this installation answers to."),
+    Option("CSRF_TRUSTED_ORIGINS", "", _names, "Origins of the console behind a TLS proxy, as https://host."),
+    Option("HOST", "127.0.0.1", _text, "Address that the web process listens on."),
+    Option("PORT", "8000", _number(1, 65535), "Port that the web process listens on."),
+    Option("WEB_WORKERS", "1", _number(1, 64), "Web processes."),
+    Option("WEB_THREADS", "32", _number(1, 512), "Threads of a web process."),
+    Option("WORKERS", "1", _number(1, 64), "Worker processes that `manage.py run` starts."),
+    Option("NETWORK_ALLOWED_HOSTS", "*", _names, "Hosts that connectors may reach; *.example.com takes subdomains."),
+    Option(
+        "NETWORK_ALLOWED_PRIVATE",
+        "",
+        _networks,
+        "Private networks that connectors may reach, as CIDR. The embedded shape adds loopback.",
+    ),
+    Option("NETWORK_TIMEOUT", "30", _number(1, 300), "Longest total time of one request, in seconds."),
+    Option("MAX_BODY_BYTES", str(10 * 1024 * 1024), _number(1024, 1 << 30), "Largest body of an ingest request."),
+    Option("MAX_EVENT_BYTES", str(256 * 1024), _number(256, 16 << 20), "Largest single event."),
+    Option("LEASE_SECONDS", "90", _number(5, 3600), "How long a worker may hold a delivery before another takes it."),
+    Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
+    Option("CONNECTOR_CONCURRENCY", "100", _number(1, 1000), "Messages under way to one connector, per worker."),
+    Option("DATABASE_POOL_SIZE", "20", _number(2, 500), "Connections to PostgreSQL that one process may open."),
+    Option("LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING or ERROR."),
+    Option("LOG_JSON", "false", _flag, "One JSON object a line instead of text."),
+    Option("DEBUG", "false", _flag, "Django's debug pages. Never in production."),
+)
+
+
+def read_options(env: environ.Env) -> tuple[dict[str, Any], list[Problem]]:
+    """Return every option's value by name, and the problems found."""
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for option in OPTIONS:
+        try:
+            values[option.name] = option.parse(_given(env, option))
+        except (ValueError, OSError) as error:
+            # The value itself may be a secret: only the parser's words for the others.
+            why = "the value has the wrong form" if option.secret and isinstance(error, ValueError) else str(error)
+            problems.append(Problem(option.name, f"{option.name} cannot be used: {why}.", option.help))
+            values[option.name] = option.parse(option.default)
+    return values, problems
+
+
+def keep_in_file(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret in ``path``, made and written (mode 0600) on first use. Safe when processes race for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(make())
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def _given(env: environ.Env, option: Option) -> str:
+    if option.secret and (path := env.str(f"{option.name}_FILE", default="")):
+        return Path(path).read_text().strip()
+    return str(env.str(option.name, default=option.default)).strip()

@@ -1,0 +1,235 @@
+"""Django settings. What an operator may set is in connectors_project.options; nothing else reads the environment."""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.management.utils import get_random_secret_key
+
+from connectors.secrets import generate_key
+from connectors_project.options import Problem, keep_in_file, read_options
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+_options, OPTION_PROBLEMS = read_options(env)
+
+VAR_DIR = (BASE_DIR / _options["VAR_DIR"]).resolve()
+# The shape (DESIGN, section 9): everything on SQLite in one directory, or servers of their own.
+EMBEDDED = not _options["DATABASE_URL"]
+DEBUG = _options["DEBUG"]
+
+SECRET_KEY = _options["SECRET_KEY"]
+SECRETS_KEYS: list[str] = _options["SECRETS_KEYS"]
+if EMBEDDED:
+    SECRET_KEY = SECRET_KEY or keep_in_file(VAR_DIR / "secret_key", get_random_secret_key)
+    SECRETS_KEYS = SECRETS_KEYS or [keep_in_file(VAR_DIR / "secrets_key", generate_key)]
+else:
+    for _name in ("SECRET_KEY", "SECRETS_KEYS"):
+        if not _options[_name]:
+            OPTION_PROBLEMS.append(
+                Problem(_name, f"{_name} is not set.", f"Set {_name} or {_name}_FILE; `make help` shows how to make one.")
+            )
+    SECRET_KEY = SECRET_KEY or get_random_secret_key()
+
+ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
+CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]
+HOST, PORT = _options["HOST"], _options["PORT"]
+WEB_WORKERS, WEB_THREADS, WORKERS = _options["WEB_WORKERS"], _options["WEB_THREADS"], _options["WORKERS"]
+
+NETWORK_ALLOWED_HOSTS: list[str] = _options["NETWORK_ALLOWED_HOSTS"]
+NETWORK_ALLOWED_PRIVATE: list[str] = _options["NETWORK_ALLOWED_PRIVATE"]
+if EMBEDDED:
+    NETWORK_ALLOWED_PRIVATE = ["127.0.0.0/8", "::1/128", *NETWORK_ALLOWED_PRIVATE]
+NETWORK_TIMEOUT: int = _options["NETWORK_TIMEOUT"]
+MAX_BODY_BYTES: int = _options["MAX_BODY_BYTES"]
+MAX_EVENT_BYTES: int = _options["MAX_EVENT_BYTES"]
+LEASE_SECONDS: int = _options["LEASE_SECONDS"]
+SWEEP_SECONDS: int = _options["SWEEP_SECONDS"]
+CONNECTOR_CONCURRENCY: int = _options["CONNECTOR_CONCURRENCY"]
+
+INSTALLED_APPS = [
+    "connectors_project",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "spaces",
+    "connectors",
+    "actions",
+    "rules",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "connectors_project.urls"
+WSGI_APPLICATION = "connectors_project.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES: dict[str, dict[str, Any]]
+if EMBEDDED:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": VAR_DIR / "switchyard.sqlite3",
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 30,
+                # FULL: what was answered 202 survives a loss of power, not only a crash of the process.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=268435456;",
+            },
+        }
+    }
+else:
+    DATABASES = {"default": env.db_url_config(_options["DATABASE_URL"])}
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": _options["DATABASE_POOL_SIZE"], "timeout": 10},
+    }
+
+BROKER_DIR = VAR_DIR / "broker"
+if _options["BROKER_URL"]:
+    CELERY_BROKER_URL = _options["BROKER_URL"]
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 5}
+else:
+    CELERY_BROKER_URL = "filesystem://"
+    BROKER_DIR.mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR),
+        "data_folder_out": str(BROKER_DIR),
+        "control_folder": str(BROKER_DIR / "control"),
+        "polling_interval": 0.05,
+    }
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "switchyard"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = 4
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep-events": {"task": "rules.tasks.evaluate", "schedule": float(_options["SWEEP_SECONDS"])},
+    "sweep-deliveries": {"task": "actions.tasks.sweep", "schedule": float(_options["SWEEP_SECONDS"])},
+}
+
+if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
+    CACHES: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": CELERY_BROKER_URL,
+            "KEY_PREFIX": "switchyard",
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        }
+    }
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": VAR_DIR / "cache",
+            "KEY_PREFIX": "switchyard",
+        }
+    }
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "spaces.api.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["spaces.api.permissions.IsAllowedInSpace"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "spaces.api.problems.handle_exception",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Switchyard API",
+    "DESCRIPTION": "Routes events to the systems that must act on them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+UNFOLD = {"SITE_TITLE": "Switchyard", "SITE_HEADER": "Switchyard", "SITE_SYMBOL": "alt_route"}
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+# The ingest view reads the body itself, under MAX_BODY_BYTES.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": _options["LOG_LEVEL"]},
+    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+}

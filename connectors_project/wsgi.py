@@ -1,0 +1,9 @@
+"""WSGI entry point: ``granian --interface wsgi connectors_project.wsgi:application``."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,89 @@
+"""Events, and the rules that watch them."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from actions.models import Action
+from spaces.models import Space
+from spaces.public_ids import MAX_LENGTH, validate_public_id
+
+
+class Event(models.Model):
+    """One thing that happened: a CloudEvents 1.0 envelope (https://github.com/cloudevents/spec).
+
+    Hot table: written in bulk by rules.services.accept and never changed.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    source = models.CharField(max_length=512)
+    event_id = models.CharField("CloudEvents id", max_length=256)
+    type = models.CharField(max_length=255)
+    subject = models.CharField(max_length=1024, blank=True)
+    time = models.DateTimeField(help_text="When it happened; the time of receipt where the sender named none.")
+    datacontenttype = models.CharField(max_length=255, blank=True)
+    dataschema = models.CharField(max_length=1024, blank=True)
+    extensions = models.JSONField(default=dict, help_text="CloudEvents extension attributes.")
+    data = models.JSONField(null=True, help_text="JSON data as it came; text as a string; bytes in base64.")
+    is_binary = models.BooleanField(default=False, help_text="Whether data is base64 of bytes.")
+    digest = models.BinaryField(max_length=16, editable=False, help_text="Hash of the envelope, to tell a repeat.")
+    received_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["space", "source", "event_id"], name="event_once_per_space")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.event_id}"
+
+
+class EventBatch(models.Model):
+    """Outbox row: events that were accepted in one transaction and wait for evaluation.
+
+    It is deleted by the transaction that inserts their deliveries, so an event is evaluated exactly once.
+    """
+
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    event_ids = models.JSONField(help_text="Keys of at most 500 events.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"batch {self.pk}"
+
+
+class Rule(models.Model):
+    """When: a rule type, its params and a condition, and the actions it triggers. Written only by rules.services."""
+
+    public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="rules")
+    type = models.CharField(max_length=64, default="event")
+    name = models.CharField(max_length=200)
+    params = models.JSONField(default=dict, blank=True)
+    condition = models.TextField(blank=True, help_text="CEL; empty matches every event of the types above.")
+    tags = models.JSONField(default=list, blank=True)
+    enabled = models.BooleanField(default=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    actions = models.ManyToManyField(Action, through="RuleAction", related_name="rules")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="rule_public_id_in_space")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleAction(models.Model):
+    """The link from a rule to an action that it triggers."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="links")
+    action = models.ForeignKey(Action, on_delete=models.PROTECT, related_name="links")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["rule", "action"], name="rule_action_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} → {self.action}"

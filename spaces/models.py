@@ -1,0 +1,68 @@
+"""Spaces and the keys that open them."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from spaces.public_ids import MAX_LENGTH, validate_public_id
+
+DEFAULT_SPACE = "default"
+
+
+class Space(models.Model):
+    """A tenant: every connector, action, rule, event and log entry lives in exactly one."""
+
+    slug = models.CharField(
+        "ID", max_length=MAX_LENGTH, unique=True, validators=[validate_public_id], help_text="Used in every URL."
+    )
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    color = models.CharField(
+        max_length=7, default="#3b82f6", validators=[RegexValidator(r"^#[0-9a-f]{6}$", "Write a colour as #rrggbb.")]
+    )
+    default_event_type = models.CharField(
+        max_length=255, default="custom.event", help_text="Type of a plain JSON event that names none."
+    )
+    default_event_source = models.CharField(
+        max_length=512, blank=True, help_text="Source of a plain JSON event that names none; empty: /spaces/<id>."
+    )
+    config_revision = models.BigIntegerField(
+        default=0, editable=False, help_text="Moves with every change to a connector, action or rule; workers reload."
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def event_source(self) -> str:
+        """The CloudEvents ``source`` given to events that name none."""
+        return self.default_event_source or f"/spaces/{self.slug}"
+
+
+class ApiKey(models.Model):
+    """A bearer token for one space. Only its SHA-256 is stored; the key itself is shown once."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=16, editable=False, help_text="The first characters, to tell keys apart.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the key opens its space now."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
