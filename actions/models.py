@@ -26,7 +26,10 @@ class Action(models.Model):
         default=10, validators=[MinValueValidator(1), MaxValueValidator(50)], help_text="Tries before it is dead."
     )
     expires_after = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Seconds until it is pointless; empty: never."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds until it is pointless; empty: never.",
     )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -78,10 +81,14 @@ class Delivery(models.Model):
         ordering = ["-id"]
         verbose_name_plural = "deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action")
+            models.UniqueConstraint(
+                fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action"
+            )
         ]
         indexes = [
-            models.Index(fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")),
+            models.Index(
+                fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")
+            ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
         ]
 
@@ -90,7 +97,7 @@ class Delivery(models.Model):
 
 
 class EventLogEntry(models.Model):
-    """What the system did; append-only. Names follow ECS and Kibana's event log (``event.provider`` is ``provider``)."""
+    """What the system did; append-only. Field names follow ECS, as Kibana's event log does (``event.provider``)."""
 
     id = models.BigAutoField(primary_key=True)
     time = models.DateTimeField(db_default=Now())

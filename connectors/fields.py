@@ -1,6 +1,6 @@
 """The column that holds a connector's secrets."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,7 +14,13 @@ def empty() -> Sealed:
     return Sealed(b"")
 
 
-class SealedField(models.BinaryField):
+if TYPE_CHECKING:
+    _Column = models.BinaryField[Sealed, Sealed]
+else:
+    _Column = models.BinaryField
+
+
+class SealedField(_Column):
     """A column of ciphertext that loads as Sealed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

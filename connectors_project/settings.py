@@ -27,9 +27,7 @@ if EMBEDDED:
 else:
     for _name in ("SECRET_KEY", "SECRETS_KEYS"):
         if not _options[_name]:
-            OPTION_PROBLEMS.append(
-                Problem(_name, f"{_name} is not set.", f"Set {_name} or {_name}_FILE; `make help` shows how to make one.")
-            )
+            OPTION_PROBLEMS.append(Problem(_name, f"{_name} is not set.", f"Set {_name} or {_name}_FILE."))
     SECRET_KEY = SECRET_KEY or get_random_secret_key()
 
 ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]

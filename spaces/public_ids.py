@@ -12,7 +12,7 @@ _ALPHABET = "23456789bcdfghjkmnpqrstvwxz"
 
 
 def validate_public_id(value: str) -> None:
-    """Raise ValidationError unless ``value`` is 1-64 of a-z, 0-9, ``-`` and ``_``, with a letter or digit at both ends."""
+    """Raise ValidationError unless ``value`` is a public id: 1-64 of a-z, 0-9, ``-``, ``_``, no sign at its ends."""
     if not _PATTERN.fullmatch(value):
         raise ValidationError(
             "Use 1 to 64 lower-case letters, digits, hyphens and underscores; begin and end with a letter or digit.",

@@ -24,9 +24,7 @@ def bump_config_revision(space_id: int) -> None:
 def create_api_key(space: Space, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
     """Create a key; return its row and the key itself, which cannot be read again."""
     token = KEY_PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey.objects.create(
-        space=space, name=name, prefix=token[:10], digest=_digest(token), expires_at=expires_at
-    )
+    key = ApiKey.objects.create(space=space, name=name, prefix=token[:10], digest=_digest(token), expires_at=expires_at)
     return key, token
 
 
