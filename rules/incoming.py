@@ -1,0 +1,41 @@
+"""What a source hands to rules.services.accept, and what it gets back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """A checked event, ready to store: JSON is already text, and safe for every database (no NUL, no surrogates).
+
+    ``time`` is aware. ``extensions`` is a JSON object as text, ``data`` any JSON value as text or None. ``digest``
+    is 16 bytes over all that the sender sent, and tells a repeat from a clash.
+    """
+
+    source: str
+    event_id: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    dataschema: str
+    extensions: str
+    data: str | None
+    is_binary: bool
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What became of one event: stored, known already (same body), or refused (same id, another body).
+
+    ``id`` is the key of the event that now stands under this source and id.
+    """
+
+    status: Literal["accepted", "duplicate", "conflict"]
+    id: int
+
+
+class CannotAccept(Exception):
+    """The database does not take events now; nothing of the request was stored. Try again later."""
