@@ -1,0 +1,197 @@
+"""Leases: who may work on which delivery, and until when.
+
+A lease is a row's ``lease_token`` and ``lease_until``; no transaction is open while a message is under way. Only the
+holder of the token can record an outcome, so a worker that comes back late changes nothing.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from actions.engine import log
+from actions.engine.clock import now_plus
+from actions.models import Action, Delivery
+from connectors.models import Connector
+from connectors.outcomes import Reason
+
+# Tries that took their worker down with them; after these the delivery is taken for the cause.
+MAX_LOST_LEASES: Final = 5
+# How many deliveries are claimed together, by the leases they lost: one of them may have killed its worker, and in
+# ever smaller company the innocent get through before the limit above.
+_TOGETHER: Final = {1: 100, 2: 10, 3: 1, 4: 1}
+_RECLAIM_AT_ONCE: Final = 2000
+
+_TABLE = Delivery._meta.db_table
+_LEASED: Final = (
+    "id",
+    "webhook_id",
+    "space_id",
+    "event_id",
+    "rule_id",
+    "action_id",
+    "message",
+    "attempts",
+    "expires_at",
+)
+_RECLAIMED: Final = (
+    "id",
+    "space_id",
+    "event_id",
+    "rule_id",
+    "action_id",
+    "connector_id",
+    "attempts",
+    "lost_leases",
+)
+_GONE: Final = ("", 1)  # what stands for a deleted action
+_NO_LEASE: Final[dict[str, Any]] = {"lease_token": None, "lease_until": None}
+_LOST: Final = "The worker vanished during this try; whether the message arrived is not known."
+_POISON: Final = f"{MAX_LOST_LEASES} workers vanished while they ran this delivery; it is taken for the cause."
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A delivery under this process's lease, with all that sending and recording it needs.
+
+    ``action_id`` is the public id, empty when the action was deleted.
+    """
+
+    id: int
+    webhook_id: uuid.UUID
+    space_id: int
+    event_id: int
+    rule_id: str
+    action_id: str
+    max_attempts: int
+    message: dict[str, Any]
+    attempts: int
+    expires_at: datetime | None
+    token: uuid.UUID
+
+
+def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
+    """Lease due deliveries of the connector, at most ``limit``, longest due first.
+
+    Those that lost a lease are claimed apart from the rest: when nothing else is due, or with ``suspects_first``.
+    """
+    kinds = [(0, limit), *((lost, min(together, limit)) for lost, together in _TOGETHER.items())]
+    if suspects_first:
+        kinds.append(kinds.pop(0))
+    for lost_leases, together in kinds:
+        if claimed := _claim(connector_id, together, lost_leases):
+            return claimed
+    return []
+
+
+def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
+    token = uuid.uuid4()
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            # The CTE is materialised because UPDATE ... WHERE id IN (SELECT ... LIMIT) may lock more than the limit.
+            f"WITH due AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE connector_id = %s AND state = 'pending' "  # noqa: S608
+            f"AND due_at <= {now_plus()} AND lost_leases = %s ORDER BY due_at, id LIMIT %s {lock}) "
+            f"UPDATE {_TABLE} SET state = 'leased', lease_token = %s, lease_until = {now_plus()} "
+            "WHERE id IN (SELECT id FROM due) RETURNING id",
+            [
+                connector_id,
+                0,
+                lost_leases,
+                limit,
+                token if connection.vendor == "postgresql" else token.hex,
+                settings.LEASE_SECONDS,
+            ],
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    if not ids:
+        return []
+    rows = Delivery.objects.filter(pk__in=ids).order_by("due_at", "id").values_list(*_LEASED)
+    policies = {
+        key: (public_id, max_attempts)
+        for key, public_id, max_attempts in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
+            "id", "public_id", "max_attempts"
+        )
+    }
+    return [
+        Leased(
+            key,
+            webhook_id,
+            space_id,
+            event_id,
+            rule_id,
+            *policies.get(action, _GONE),
+            message,
+            attempts,
+            expires,
+            token,
+        )
+        for key, webhook_id, space_id, event_id, rule_id, action, message, attempts, expires in rows
+    ]
+
+
+def release(leased: Iterable[Leased]) -> None:
+    """Give back deliveries that were not started: due as before, with no attempt counted."""
+    by_token: dict[uuid.UUID, list[int]] = {}
+    for delivery in leased:
+        by_token.setdefault(delivery.token, []).append(delivery.id)
+    for token, ids in by_token.items():
+        Delivery.objects.filter(pk__in=ids, lease_token=token).update(state=Delivery.State.PENDING, **_NO_LEASE)
+
+
+def reclaim_expired() -> int:
+    """End the leases of workers that vanished; return how many.
+
+    The outcome of such a try is unknown: it counts as an attempt, stands so in the event log, and the delivery is due
+    again, or dead as poison when this is the fifth worker that vanished under it.
+    """
+    reclaimed = 0
+    while ended := _reclaim_some():
+        reclaimed += ended
+    return reclaimed
+
+
+def _reclaim_some() -> int:
+    with transaction.atomic():
+        expired = list(
+            Delivery.objects.select_for_update(skip_locked=True)
+            .filter(state=Delivery.State.LEASED, lease_until__lt=Now())
+            .order_by("lease_until")
+            .values_list(*_RECLAIMED)[:_RECLAIM_AT_ONCE]
+        )
+        if not expired:
+            return 0
+        lost = {"attempts": F("attempts") + 1, "lost_leases": F("lost_leases") + 1, **_NO_LEASE}
+        poison = [row[0] for row in expired if row[-1] + 1 >= MAX_LOST_LEASES]
+        Delivery.objects.filter(pk__in=[row[0] for row in expired]).exclude(pk__in=poison).update(
+            state=Delivery.State.PENDING, last_reason=Reason.LOST_LEASE, last_detail=_LOST, **lost
+        )
+        Delivery.objects.filter(pk__in=poison).update(
+            state=Delivery.State.DEAD, last_reason=Reason.POISON, last_detail=_POISON, finished_at=Now(), **lost
+        )
+        dead = set(poison)
+        actions = dict(Action.objects.filter(pk__in={row[4] for row in expired}).values_list("id", "public_id"))
+        connectors = dict(Connector.objects.filter(pk__in={row[5] for row in expired}).values_list("id", "public_id"))
+        log.append(
+            log.row(
+                space_id=space_id,
+                action="execute",
+                outcome="unknown",
+                reason=Reason.POISON if key in dead else Reason.LOST_LEASE,
+                message=_POISON if key in dead else _LOST,
+                event_id=event_id,
+                rule_id=rule_id,
+                action_id=actions.get(action_id, ""),
+                connector_id=connectors.get(connector_id, ""),
+                delivery_id=key,
+                attempt=attempts + 1,
+            )
+            for key, space_id, event_id, rule_id, action_id, connector_id, attempts, _ in expired
+        )
+    return len(expired)

@@ -1,0 +1,85 @@
+"""Writes outcomes in bulk, apart from the threads that send: while one transaction commits, the next one gathers."""
+
+import logging
+import queue
+import threading
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from actions.engine.outcomes import Finished, record
+
+logger = logging.getLogger(__name__)
+
+_MAX_WAITING: Final = 5000  # outcomes; a lane that would add more waits, so memory stays bounded
+_MAX_AT_ONCE: Final = 1000  # outcomes in one transaction
+_LONGEST_PAUSE: Final = 5.0  # seconds between tries while the database is away
+
+
+class Recorder:
+    """One thread that records what all lanes of the process finish."""
+
+    def __init__(self) -> None:
+        self._finished: queue.Queue[Finished | None] = queue.Queue(_MAX_WAITING)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, finished: Finished) -> None:
+        """Take an outcome; it is in the database soon after, or once the database is back."""
+        if self._thread is None:
+            self._start()
+        self._finished.put(finished)
+
+    def stop(self) -> None:
+        """Record everything that was put, then end."""
+        if self._thread is not None:
+            self._finished.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            stopping = False
+            while not stopping:
+                batch, stopping = self._gather()
+                if batch:
+                    _record_durably(batch)
+        finally:
+            connection.close()
+
+    def _gather(self) -> tuple[list[Finished], bool]:
+        """Wait for one outcome, take all that are there; return them and whether it was the end."""
+        batch: list[Finished] = []
+        item = self._finished.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == _MAX_AT_ONCE:
+                return batch, False
+            try:
+                item = self._finished.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+
+def _record_durably(batch: list[Finished]) -> None:
+    pause = 0.1
+    while True:
+        try:
+            refused = record(batch)
+        except (DatabaseError, InterfaceError) as error:
+            # The messages were sent: forgetting that would send them again. Hold on until the database is back.
+            logger.warning("%d outcomes wait for the database: %s", len(batch), error)
+            connection.close()
+            threading.Event().wait(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        else:
+            if refused:
+                logger.warning("%d outcomes came back after their lease had ended.", refused)
+            return

@@ -1,0 +1,200 @@
+"""Use cases of deliveries: make them, and find those that are due."""
+
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+
+from actions import bulk
+from actions.engine import leases, log
+from actions.engine.clock import now_plus
+from actions.engine.lanes import Batch, lanes
+from actions.engine.leases import Leased
+from actions.models import Delivery
+from actions.wakeups import wake
+from connectors.models import Connector
+from connectors.outcomes import Reason
+
+DELIVER: Final = "actions.tasks.deliver"
+
+_COLUMNS: Final = (
+    "id",
+    "webhook_id",
+    "space_id",
+    "event_id",
+    "rule_id",
+    "action_id",
+    "connector_id",
+    "message",
+    "state",
+    "lease_token",
+    "lease_until",
+    "attempts",
+    "lost_leases",
+    "expires_at",
+    "finished_at",
+    "last_reason",
+    "last_detail",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An action as the evaluation uses it: keys, names and policy."""
+
+    id: int
+    public_id: str
+    connector_id: int
+    connector_public_id: str
+    connector_enabled: bool
+    max_attempts: int
+    expires_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A delivery to be made: the rendered message, or why it could not be rendered."""
+
+    space_id: int
+    event_id: int
+    rule_id: str
+    target: Target
+    message: dict[str, Any]
+    failure: tuple[Reason, str] | None = None
+
+
+def make_deliveries(planned: Sequence[Planned]) -> None:
+    """Insert deliveries in the caller's transaction; once it commits, they are on their way.
+
+    Those of a connector whose lane has room are leased to this process from the start, which spares a claim. A
+    message that could not be rendered makes a dead delivery and an entry in the event log.
+    """
+    if not planned:
+        return
+    at_once = {
+        connector_id
+        for connector_id in {plan.target.connector_id for plan in planned if plan.target.connector_enabled}
+        if lanes.has_room(connector_id)
+    }
+    leased_at = time.monotonic()
+    now = _database_time()
+    ids = bulk.reserve_ids(Delivery, len(planned))
+    token = uuid.uuid4()
+    lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
+    handed_over: dict[int, list[Leased]] = {}
+    rows: list[bulk.Row] = []
+    failed: list[bulk.Row] = []
+    for key, plan in zip(ids, planned, strict=True):
+        target = plan.target
+        expires_at = now + timedelta(seconds=target.expires_after) if target.expires_after else None
+        leased = None
+        if plan.failure is not None:
+            failed.append(_failure_row(key, plan, plan.failure))
+        elif target.connector_id in at_once:
+            leased = Leased(
+                id=key,
+                webhook_id=uuid.uuid4(),
+                space_id=plan.space_id,
+                event_id=plan.event_id,
+                rule_id=plan.rule_id,
+                action_id=target.public_id,
+                max_attempts=target.max_attempts,
+                message=plan.message,
+                attempts=0,
+                expires_at=expires_at,
+                token=token,
+            )
+            handed_over.setdefault(target.connector_id, []).append(leased)
+        rows.append(_row(key, plan, leased, lease_until, expires_at, now))
+    bulk.insert_rows(Delivery, _COLUMNS, rows)
+    if failed:
+        log.append(failed)
+    transaction.on_commit(lambda: _start(planned, at_once, handed_over, leased_at))
+
+
+def sweep_deliveries() -> None:
+    """End the leases of vanished workers, and wake a worker for each connector that has deliveries due."""
+    leases.reclaim_expired()
+    for connector_id in _due_connectors():
+        wake(DELIVER, connector_id)
+
+
+def _start(
+    planned: Iterable[Planned], at_once: set[int], handed_over: dict[int, list[Leased]], leased_at: float
+) -> None:
+    for connector_id, deliveries in handed_over.items():
+        lanes.hand_over(connector_id, Batch(deliveries, leased_at))
+    for connector_id in {plan.target.connector_id for plan in planned if plan.target.connector_enabled} - at_once:
+        lanes.wake(connector_id)
+
+
+def _due_connectors() -> list[int]:
+    # One probe of the partial index for each connector, however many deliveries are due.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT c.id FROM {Connector._meta.db_table} c WHERE c.enabled AND EXISTS ("  # noqa: S608  constant names
+            f"SELECT 1 FROM {Delivery._meta.db_table} d WHERE d.connector_id = c.id AND d.state = 'pending' "
+            f"AND d.due_at <= {now_plus()})",
+            [0],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _database_time() -> datetime:
+    if connection.vendor != "postgresql":
+        return datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def _row(
+    key: int, plan: Planned, leased: Leased | None, lease_until: datetime, expires_at: datetime | None, now: datetime
+) -> bulk.Row:
+    reason, detail = plan.failure or ("", "")
+    if plan.failure is not None:
+        state = Delivery.State.DEAD
+    else:
+        state = Delivery.State.LEASED if leased else Delivery.State.PENDING
+    return (
+        key,
+        leased.webhook_id if leased else uuid.uuid4(),
+        plan.space_id,
+        plan.event_id,
+        plan.rule_id,
+        plan.target.id,
+        plan.target.connector_id,
+        orjson.dumps(plan.message).decode(),
+        state.value,
+        leased.token if leased else None,
+        lease_until if leased else None,
+        0,
+        0,
+        expires_at,
+        now if plan.failure else None,
+        str(reason),
+        detail,
+    )
+
+
+def _failure_row(key: int, plan: Planned, failure: tuple[Reason, str]) -> bulk.Row:
+    reason, detail = failure
+    return log.row(
+        space_id=plan.space_id,
+        action="execute",
+        outcome="failure",
+        reason=reason,
+        message=detail,
+        event_id=plan.event_id,
+        rule_id=plan.rule_id,
+        action_id=plan.target.public_id,
+        connector_id=plan.target.connector_public_id,
+        delivery_id=key,
+    )
