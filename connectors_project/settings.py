@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 import environ
 from django.core.management.utils import get_random_secret_key
 
 from connectors.secrets import generate_key
 from connectors_project.options import Problem, keep_in_file, read_options
+
+# Lets generic Django classes be subscripted at run time, as the type checker reads them.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
