@@ -1,11 +1,28 @@
 """The Celery application. Messages are wake-ups that carry ids; the database is the truth."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
 
 app = Celery("switchyard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_shutting_down.connect
+def _stop_evaluating(**kwargs: Any) -> None:
+    # Imported here: Celery is set up before Django's apps are.
+    from rules.evaluation.rounds import evaluator
+
+    evaluator.stop()
+
+
+@worker_shutdown.connect
+def _stop_delivering(**kwargs: Any) -> None:
+    from actions.engine.lanes import lanes
+
+    lanes.stop()

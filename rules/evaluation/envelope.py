@@ -1,0 +1,88 @@
+"""The event as conditions and templates see it."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from django.db import connection
+from django.utils.dateparse import parse_datetime
+
+from rules.models import Event
+
+_COLUMNS: Final = (
+    "id",
+    "space_id",
+    "source",
+    "event_id",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "extensions",
+    "data",
+    "is_binary",
+)
+
+
+class StoredEvent:
+    """An event's key and space, and its envelope: the JSON object of CloudEvents 1.0, empty attributes left out."""
+
+    __slots__ = ("envelope", "id", "space_id")
+
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        self.id, self.space_id = row[0], row[1]
+        self.envelope = _envelope(*row[2:])
+
+
+def read_events(ids: list[int]) -> list[StoredEvent]:
+    """Return the events with these keys, oldest key first. One query, and no model instances: this is the hot path."""
+    with connection.cursor() as cursor:
+        one_of, values = ("= ANY(%s)", [ids]) if connection.vendor == "postgresql" else (_places(ids), ids)
+        cursor.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM {Event._meta.db_table} WHERE id {one_of} ORDER BY id",  # noqa: S608
+            values,
+        )
+        return [StoredEvent(row) for row in cursor.fetchall()]
+
+
+def _places(ids: list[int]) -> str:
+    return f"IN ({', '.join(['%s'] * len(ids))})"
+
+
+def _envelope(
+    source: str,
+    event_id: str,
+    type_: str,
+    subject: str,
+    time: datetime | str,
+    datacontenttype: str,
+    dataschema: str,
+    extensions: str,
+    data: str | None,
+    is_binary: bool,
+) -> dict[str, Any]:
+    envelope: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": type_,
+        "time": _rfc3339(time),
+    }
+    if subject:
+        envelope["subject"] = subject
+    if datacontenttype:
+        envelope["datacontenttype"] = datacontenttype
+    if dataschema:
+        envelope["dataschema"] = dataschema
+    if extensions != "{}":
+        envelope.update(orjson.loads(extensions))
+    if data is not None:
+        envelope["data_base64" if is_binary else "data"] = orjson.loads(data)
+    return envelope
+
+
+def _rfc3339(time: datetime | str) -> str:
+    moment = time if isinstance(time, datetime) else parse_datetime(time)
+    assert moment is not None
+    return moment.replace(tzinfo=None).isoformat() + "Z"

@@ -1,0 +1,199 @@
+"""Evaluation rounds: claim accepted events, match them with the rules, insert their deliveries.
+
+A round is one transaction: the batches it took are deleted, and the deliveries of their events inserted, together.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from actions.templating import RenderedTooLarge, TemplateError
+from django.db import connection, transaction
+
+from actions import bulk
+from actions.engine import log
+from actions.services.deliveries import Planned, make_deliveries
+from actions.wakeups import wake
+from connectors.outcomes import Reason
+from rules.conditions import bind
+from rules.evaluation.envelope import StoredEvent, read_events
+from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
+from rules.models import EventBatch
+from rules.services.accept import EVALUATE
+
+logger = logging.getLogger(__name__)
+
+EVENTS_A_ROUND: Final = 1000
+_FIRST_LOOK: Final = 4  # batches; more are fetched when they turn out small
+
+_TABLE = EventBatch._meta.db_table
+
+
+@dataclass(slots=True)
+class _Claimed:
+    """Batches taken by one round, and the keys of their events."""
+
+    batches: list[int] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a round writes: deliveries, and event-log rows of events that could not be evaluated."""
+
+    deliveries: list[Planned] = field(default_factory=list)
+    failures: list[bulk.Row] = field(default_factory=list)
+
+
+class Evaluator:
+    """Runs rounds until nothing is left, one at a time in this process."""
+
+    def __init__(self) -> None:
+        self._state = threading.Lock()
+        self._running = False
+        self._again = False
+        self._stopping = False
+
+    def run(self) -> None:
+        """Evaluate what has been accepted. When a run is under way already, it takes this one's work along."""
+        with self._state:
+            self._again = True
+            if self._running:
+                return
+            self._running = True
+        try:
+            while self._goes_on():
+                self._drain()
+        finally:
+            with self._state:
+                self._running = False
+
+    def stop(self) -> None:
+        """End after the present round; what is left waits for the next worker."""
+        self._stopping = True
+
+    def _goes_on(self) -> bool:
+        with self._state:
+            self._again, again = False, self._again
+            if not again:
+                self._running = False
+            return again
+
+    def _drain(self) -> None:
+        while not self._stopping:
+            evaluated = evaluate_round()
+            if evaluated >= EVENTS_A_ROUND:
+                wake(EVALUATE)  # there is more than this process alone should do
+            elif not evaluated:
+                return
+
+
+def evaluate_round() -> int:
+    """Evaluate about EVENTS_A_ROUND events; return how many there were, 0 when none waits."""
+    if connection.features.has_select_for_update_skip_locked:
+        with transaction.atomic():
+            claimed = _look(locked=True)
+            _settle(claimed, _plan(claimed.events))
+        return len(claimed.events)
+    # SQLite has one writer: match first, and hold its lock for the writing only.
+    claimed = _look(locked=False)
+    plan = _plan(claimed.events)
+    with transaction.atomic():
+        _settle(claimed, plan)
+    return len(claimed.events)
+
+
+def _look(*, locked: bool) -> _Claimed:
+    claimed = _Claimed()
+    limit, last = _FIRST_LOOK, 0
+    lock = "FOR UPDATE SKIP LOCKED" if locked else ""
+    with connection.cursor() as cursor:
+        while len(claimed.events) < EVENTS_A_ROUND:
+            cursor.execute(
+                f"SELECT id, event_ids FROM {_TABLE} WHERE id > %s ORDER BY id LIMIT %s {lock}",  # noqa: S608
+                [last, limit],
+            )
+            rows = cursor.fetchall()
+            for key, event_ids in rows:
+                claimed.batches.append(key)
+                claimed.events.extend(orjson.loads(event_ids))
+            if len(rows) < limit:
+                break
+            last = rows[-1][0]
+            per_batch = max(1, len(claimed.events) // len(claimed.batches))
+            limit = max(1, (EVENTS_A_ROUND - len(claimed.events)) // per_batch)
+    return claimed
+
+
+def _settle(claimed: _Claimed, plan: _Plan) -> None:
+    """Delete the batches and make the deliveries; nothing of it, when another process was quicker with a batch."""
+    if not claimed.batches:
+        return
+    deleted, _ = EventBatch.objects.filter(pk__in=claimed.batches).delete()
+    if deleted == len(claimed.batches):
+        make_deliveries(plan.deliveries)
+        if plan.failures:
+            log.append(plan.failures)
+    else:
+        transaction.set_rollback(True)
+
+
+def _plan(event_ids: list[int]) -> _Plan:
+    plan = _Plan()
+    if not event_ids:
+        return plan
+    events = read_events(event_ids)
+    sets = rule_sets.of({event.space_id for event in events})
+    for event in events:
+        try:
+            plan.deliveries.extend(_match(event, sets[event.space_id]))
+        except Exception as error:
+            # Whatever it is about this event, the ones behind it must go on.
+            logger.exception("Event %d could not be evaluated.", event.id)
+            plan.failures.append(_failure(event, error))
+    return plan
+
+
+def _match(event: StoredEvent, rules: RuleSet) -> list[Planned]:
+    envelope = event.envelope
+    planned: list[Planned] = []
+    bound = None
+    for rule in rules.candidates(envelope["type"], envelope["source"]):
+        if rule.condition is not None:
+            bound = bound or bind(envelope)
+            if not rule.condition.evaluate(bound).matched:
+                continue
+        planned.extend(_render(event, rules, rule, link) for link in rule.links)
+    return planned
+
+
+def _failure(event: StoredEvent, error: Exception) -> bulk.Row:
+    return log.row(
+        space_id=event.space_id,
+        provider="rules",
+        action="evaluate",
+        outcome="failure",
+        message=f"The event could not be evaluated: {type(error).__name__}: {error}",
+        event_id=event.id,
+    )
+
+
+def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
+    message: dict[str, Any] = {}
+    failure: tuple[Reason, str] | None = None
+    if link.params is None:
+        failure = (Reason.BAD_CONFIG, link.failure)
+    else:
+        context = {"event": event.envelope, "rule": rule.about, "action": link.about, "space": rules.about}
+        try:
+            message = link.params.render(context)
+        except RenderedTooLarge as error:
+            failure = (Reason.TOO_LARGE, str(error))
+        except TemplateError as error:
+            failure = (Reason.TEMPLATE_ERROR, str(error))
+    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure)
+
+
+evaluator = Evaluator()

@@ -1,0 +1,154 @@
+"""The rules of a space, compiled once per version and indexed by event type."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actions.templating import CompiledParams, compile_params
+
+from actions.services.deliveries import Target
+from connectors.models import Connector
+from connectors.types.registry import UnknownConnectorType
+from connectors.types.registry import get_type as get_connector_type
+from rules.conditions import Condition, ConditionError, compile_condition
+from rules.models import Rule, RuleAction
+from rules.types.base import Watch
+from rules.types.registry import UnknownRuleType, get_type
+from spaces.errors import InvalidInput
+from spaces.models import Space
+
+logger = logging.getLogger(__name__)
+
+_MAX_TYPES_CACHED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An action of a rule: where to, and the compiled message, or why that does not compile any more."""
+
+    target: Target
+    params: CompiledParams | None
+    failure: str
+    about: dict[str, str]  # `action` in templates
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
+
+    public_id: str
+    about: dict[str, str]  # `rule` in templates
+    watch: Watch
+    condition: Condition | None
+    links: tuple[Link, ...]
+
+
+Conditions = dict[tuple[int, int], Condition | None]  # by rule and version
+AllParams = dict[tuple[int, int, int], CompiledParams | str]  # by action, its version and its connector's
+
+
+class RuleSet:
+    """The enabled rules of one space at one revision of its configuration."""
+
+    def __init__(self, space: Space, former: "RuleSet | None") -> None:
+        """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
+        self.revision = space.config_revision
+        self.about = {"id": space.slug, "name": space.name}  # `space` in templates
+        self._conditions: Conditions = {}
+        self._params: AllParams = {}
+        self._rules = list(self._load(space, former))
+        self._by_type: dict[str, tuple[CompiledRule, ...]] = {}
+
+    def candidates(self, event_type: str, source: str) -> Iterator[CompiledRule]:
+        """Yield the rules that watch events of this type from this source."""
+        watching = self._by_type.get(event_type)
+        if watching is None:
+            watching = tuple(rule for rule in self._rules if rule.watch.covers_type(event_type))
+            if len(self._by_type) >= _MAX_TYPES_CACHED:
+                self._by_type.clear()
+            self._by_type[event_type] = watching
+        return (rule for rule in watching if rule.watch.covers_source(source))
+
+    def _load(self, space: Space, former: "RuleSet | None") -> Iterator[CompiledRule]:
+        links: dict[int, list[Link]] = {}
+        enabled = RuleAction.objects.filter(rule__space=space, rule__enabled=True, action__enabled=True)
+        for link in enabled.select_related("action__connector").order_by("id"):
+            links.setdefault(link.rule_id, []).append(self._link(link, former))
+        for rule in Rule.objects.filter(space=space, enabled=True).order_by("id"):
+            try:
+                yield self._rule(rule, tuple(links.get(rule.pk, ())), former)
+            except (UnknownRuleType, ConditionError, ValueError) as error:
+                # It was checked when it was saved: only a changed installation can bring this about.
+                logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
+
+    def _rule(self, rule: Rule, links: tuple[Link, ...], former: "RuleSet | None") -> CompiledRule:
+        rule_type = get_type(rule.type)
+        key = (rule.pk, rule.version)
+        if former is not None and key in former._conditions:
+            self._conditions[key] = former._conditions[key]
+        else:
+            self._conditions[key] = compile_condition(rule.condition) if rule.condition.strip() else None
+        return CompiledRule(
+            public_id=rule.public_id,
+            about={"id": rule.public_id, "name": rule.name},
+            watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+            condition=self._conditions[key],
+            links=links,
+        )
+
+    def _link(self, link: RuleAction, former: "RuleSet | None") -> Link:
+        action, connector = link.action, link.action.connector
+        key = (action.pk, action.version, connector.version)
+        if former is not None and key in former._params:
+            self._params[key] = former._params[key]
+        elif key not in self._params:
+            self._params[key] = _compile(action.params, connector)
+        compiled = self._params[key]
+        return Link(
+            target=Target(
+                id=action.pk,
+                public_id=action.public_id,
+                connector_id=connector.pk,
+                connector_public_id=connector.public_id,
+                connector_enabled=connector.enabled,
+                max_attempts=action.max_attempts,
+                expires_after=action.expires_after,
+            ),
+            params=None if isinstance(compiled, str) else compiled,
+            failure=compiled if isinstance(compiled, str) else "",
+            about={"id": action.public_id, "name": action.name},
+        )
+
+
+class RuleSets:
+    """The rule sets of this process; each is loaded again when its space's configuration moved."""
+
+    def __init__(self) -> None:
+        self._sets: dict[int, RuleSet] = {}
+        self._lock = threading.Lock()
+
+    def of(self, space_ids: set[int]) -> dict[int, RuleSet]:
+        """Return the present rule set of each space; one query when nothing changed."""
+        spaces = list(Space.objects.filter(pk__in=space_ids))
+        with self._lock:
+            for space in spaces:
+                known = self._sets.get(space.pk)
+                if known is None or known.revision != space.config_revision:
+                    self._sets[space.pk] = RuleSet(space, known)
+            return {space.pk: self._sets[space.pk] for space in spaces}
+
+
+def _compile(params: dict[str, Any], connector: Connector) -> CompiledParams | str:
+    """Return the compiled params, or why they do not compile any more."""
+    try:
+        connector_type = get_connector_type(connector.type)
+        config = connector_type.config_model.model_validate(connector.config)
+        whole = connector_type.params_model.model_validate(params).model_dump(mode="json")
+        return compile_params(whole, lambda field: connector_type.template_format(config, params, field))
+    except (UnknownConnectorType, InvalidInput, ValueError) as error:
+        return f"The action's params no longer fit its connector: {error}"
+
+
+rule_sets = RuleSets()
