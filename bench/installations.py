@@ -1,0 +1,157 @@
+"""Starts what is measured, each as a context that yields a Pipeline."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+
+from bench.accounting import parent
+from bench.ledger import NAIVE, SWITCHYARD, Ledger
+from bench.load import Target
+from bench.measure import Pipeline
+from bench.sink import Sink
+from tests.servers import ROOT, Process, Switchyard, free_port, fresh_database, postgresql, redis_server, wait_until
+
+SPACE = "bench"
+NAIVE_CONCURRENCY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """PostgreSQL and Redis on this machine."""
+
+    database_url: str
+    redis_url: str
+
+    def versions(self) -> list[str]:
+        """Return their names and versions."""
+        with psycopg.connect(self.database_url) as connection:
+            number = connection.info.server_version
+        with redis.Redis.from_url(self.redis_url) as client:
+            redis_version = client.info("server")["redis_version"]
+        return [f"PostgreSQL {number // 10000}.{number % 10000}", f"Redis {redis_version}"]
+
+    def processes(self) -> dict[str, list[int]]:
+        """Return the process id of each, for its share of the CPU."""
+        with psycopg.connect(self.database_url) as connection:
+            postmaster = parent(connection.info.backend_pid)
+        with redis.Redis.from_url(self.redis_url) as client:
+            return {"database": [postmaster], "redis": [client.info("server")["process_id"]]}
+
+
+@contextmanager
+def servers() -> Iterator[Servers]:
+    """Run PostgreSQL and Redis with their defaults."""
+    with postgresql() as database_url, redis_server() as broker:
+        yield Servers(database_url, broker.url)
+
+
+@contextmanager
+def switchyard_on_servers(at: Servers, sink: Sink, workers: int) -> Iterator[Pipeline]:
+    """Run Switchyard on a fresh database of PostgreSQL, and Redis."""
+    database = fresh_database(at.database_url)
+    with _switchyard(database, at.redis_url, workers) as installation:
+        name = f"Switchyard, PostgreSQL + Redis, {workers} workers"
+        yield _pipeline(name, installation, sink, Ledger(database, SWITCHYARD), at.processes())
+        installation.manage("check_invariants")
+
+
+@contextmanager
+def switchyard_embedded(sink: Sink) -> Iterator[Pipeline]:
+    """Run Switchyard in its embedded shape: SQLite and a queue of files, one worker."""
+    with _switchyard("", "", 1) as installation:
+        ledger = Ledger(installation.directory / "var" / "switchyard.sqlite3", SWITCHYARD)
+        yield _pipeline("Switchyard, SQLite, 1 worker", installation, sink, ledger, {})
+        installation.manage("check_invariants")
+
+
+@contextmanager
+def naive(at: Servers, sink: Sink) -> Iterator[Pipeline]:
+    """Run the naive pipeline on a fresh database of the same PostgreSQL, and the same Redis."""
+    database, token, port = fresh_database(at.database_url), secrets.token_urlsafe(32), free_port()
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "bench.naive.settings",
+        "NAIVE_DATABASE_URL": database,
+        "NAIVE_BROKER_URL": at.redis_url,
+        "NAIVE_SINK_URL": sink.url,
+        "NAIVE_TOKEN": token,
+    }
+    migrate = [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    web = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "32"]
+    worker = ["celery", "-A", "bench.naive.celery", "worker", "--concurrency", str(NAIVE_CONCURRENCY)]
+    with ExitStack() as stack:
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="switchyard-naive-"))) / "log"
+        pids = {
+            part: [stack.enter_context(_running(command, environment, log)).pid]
+            for part, command in (("web", [*web, "bench.naive.wsgi:application"]), ("worker", worker))
+        }
+        # The worker need not be waited for: the warm-up does.
+        wait_until(lambda: _listens(port), "the naive web process did not start")
+        yield Pipeline(
+            "naive, PostgreSQL + Redis, prefork 2",
+            Target(port, "/events", token),
+            sink,
+            Ledger(database, NAIVE),
+            {**pids, **at.processes()},
+        )
+
+
+@contextmanager
+def _switchyard(database_url: str, broker_url: str, workers: int) -> Iterator[Switchyard]:
+    with tempfile.TemporaryDirectory(prefix="switchyard-bench-") as directory:
+        installation = Switchyard(Path(directory), database_url=database_url, broker_url=broker_url, workers=workers)
+        with installation:
+            yield installation
+
+
+def _pipeline(
+    name: str, installation: Switchyard, sink: Sink, ledger: Ledger, processes: dict[str, list[int]]
+) -> Pipeline:
+    command = [sys.executable, "-m", "bench.provision", SPACE, sink.url]
+    made = subprocess.run(
+        command, cwd=ROOT, env=installation.environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert installation.web is not None
+    assert installation.beat is not None
+    return Pipeline(
+        name,
+        Target(installation.port, f"/api/v1/spaces/{SPACE}/events", made.stdout.strip()),
+        sink,
+        ledger,
+        {
+            "web": [installation.web.pid],
+            "worker": [worker.pid for worker in installation.workers],
+            "beat": [installation.beat.pid],
+            **processes,
+        },
+    )
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[Process]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)

@@ -1,0 +1,69 @@
+"""What a pipeline recorded in its database, counted with plain SQL beside it."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+
+# What stands in the tables of Switchyard for N events with one delivery each: N of each.
+SWITCHYARD = {
+    "events": ("rules_event", "true"),
+    "deliveries": ("actions_delivery", "true"),
+    "delivered": ("actions_delivery", "state = 'delivered'"),
+    "log entries": ("actions_eventlogentry", "delivery_id IS NOT NULL"),
+}
+NAIVE = {
+    "events": ("naive_event", "true"),
+    "deliveries": ("naive_execution", "true"),
+    "delivered": ("naive_execution", "status = 'delivered'"),
+}
+
+
+class _Database(Protocol):
+    def number(self, sql: str) -> int:
+        """Return the one number that a query gives."""
+
+
+class _PostgreSQL:
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+
+    def number(self, sql: str) -> int:
+        row = self._connection.execute(sql.encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+class _SQLite:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def number(self, sql: str) -> int:
+        with closing(sqlite3.connect(self._path, timeout=30)) as connection:
+            return int(connection.execute(sql).fetchone()[0])
+
+
+class Ledger:
+    """Counts the rows that came since the last mark, by table and condition."""
+
+    def __init__(self, database: str | Path, tables: Mapping[str, tuple[str, str]]) -> None:
+        self._database: _Database = _SQLite(database) if isinstance(database, Path) else _PostgreSQL(database)
+        self._tables = tables
+        self._marks: dict[str, int] = {}
+
+    def mark(self) -> None:
+        """Begin to count anew."""
+        for table, _ in self._tables.values():
+            self._marks[table] = self._database.number(f"SELECT coalesce(max(id), 0) FROM {table}")
+
+    def count(self, name: str) -> int:
+        """Return the number of new rows of one kind."""
+        table, condition = self._tables[name]
+        return self._database.number(f"SELECT count(*) FROM {table} WHERE id > {self._marks[table]} AND {condition}")
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of new rows of every kind."""
+        return {name: self.count(name) for name in self._tables}
