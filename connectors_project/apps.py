@@ -6,4 +6,4 @@ class ConnectorsProjectConfig(AppConfig):
     verbose_name = "Switchyard"
 
     def ready(self) -> None:
-        from connectors_project import checks  # noqa: F401  registers the system checks
+        from connectors_project import checks, startup  # noqa: F401  they register checks and signal handlers
