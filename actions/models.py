@@ -90,6 +90,7 @@ class Delivery(models.Model):
                 fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
+            models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
         ]
 
     def __str__(self) -> str:
