@@ -1,0 +1,96 @@
+"""A running installation with one rule that sends every event to a receiver, as the fault tests and others use it."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.receiver import Receiver, receiver
+from tests.servers import ServerFault, Switchyard, wait_until
+
+# Short leases, so that what a killed worker held is taken over within the patience of a test.
+QUICK = {"NETWORK_TIMEOUT": "5", "LEASE_SECONDS": "12", "SWEEP_SECONDS": "1"}
+
+
+@dataclass
+class Wired:
+    """The installation, its receiver, and a key to its default space."""
+
+    switchyard: Switchyard
+    receiver: Receiver
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Call the API of the default space; return the status and the parsed answer."""
+        request = urllib.request.Request(
+            f"{self.switchyard.url}/api/v1/spaces/default/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read() or b"null")
+
+    def create(self, path: str, **body: Any) -> None:
+        status, answer = self.call("POST", path, body)
+        assert status == 201, (status, answer)
+
+    def send(self, *event_ids: str) -> None:
+        """Send one event for each id, in one request, which must answer 202."""
+        status, answer = self.call("POST", "events", [event(event_id) for event_id in event_ids])
+        assert status == 202, (status, answer)
+        assert answer["accepted"] == len(event_ids), answer
+
+    def settle(self, within: float = 60.0) -> str:
+        """Wait until every accepted event is delivered or dead and all invariants hold; return the report."""
+        report = ""
+
+        def settled() -> bool:
+            nonlocal report
+            try:
+                report = self.switchyard.manage("check_invariants", "--settled")
+            except ServerFault as fault:
+                report = str(fault)
+                return False
+            return True
+
+        try:
+            wait_until(settled, "everything is delivered or dead", within)
+        except ServerFault:
+            raise AssertionError(f"not settled: {report}\n{self.switchyard.logs()}") from None
+        return report
+
+    @property
+    def received_ids(self) -> list[str]:
+        """The CloudEvents ids that arrived, in the order of arrival."""
+        return [json.loads(request.body)["id"] for request in self.receiver.requests]
+
+
+def event(event_id: str) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": event_id, "source": "/tests", "type": "test.ping", "data": {"n": event_id}}
+
+
+@contextmanager
+def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **settings: str) -> Iterator[Wired]:
+    """Run an installation that sends every event to a receiver."""
+    with (
+        receiver() as running,
+        Switchyard(
+            directory, database_url=database_url, broker_url=broker_url, settings={**QUICK, **settings}
+        ) as switchyard,
+    ):
+        installation = Wired(switchyard, running, switchyard.api_key())
+        installation.create(
+            "connectors", id="receiver", name="Receiver", connector_type_id="http", config={"url": running.url}
+        )
+        installation.create("actions", id="send", name="Send", connector="receiver", params={})
+        installation.create("rules", id="all", name="All", rule_type_id="event", actions=["send"])
+        yield installation
