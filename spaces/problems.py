@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -25,8 +26,8 @@ def problem(
 ) -> HttpResponse:
     """Return a problem answer: type, title (the status's own phrase by default), status, detail.
 
-    ``errors`` becomes the list ``errors`` of {pointer, detail}, left out when empty; ``extensions`` are further
-    members, JSON values.
+    ``errors`` becomes the list ``errors`` of {pointer, detail, and what a subclass adds}, left out when empty;
+    ``extensions`` are further members, JSON values.
     """
     body: dict[str, Any] = {
         "type": type,
@@ -35,7 +36,7 @@ def problem(
         "detail": detail,
     }
     if errors:
-        body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
+        body["errors"] = [asdict(error) for error in errors]
     body.update(extensions)
     # ASCII only: a detail may quote bad input, down to a lone surrogate that UTF-8 cannot carry.
     content = json.dumps(body, cls=DjangoJSONEncoder)

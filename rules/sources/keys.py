@@ -1,0 +1,30 @@
+"""Which space an API key opens, remembered for a moment, so that a burst of requests costs one query."""
+
+from hashlib import sha256
+from time import monotonic
+
+from spaces.models import ApiKey
+from spaces.services import InvalidKey, authenticate_key
+
+SECONDS = 2.0
+MOST = 1000
+
+_known: dict[bytes, tuple[float, ApiKey]] = {}
+
+
+def authenticate(token: str) -> ApiKey:
+    """Return the live key behind a bearer token, with its space loaded; raise InvalidKey.
+
+    Each process remembers up to 1,000 keys for 2 seconds, by hash: for so long a revoked key still opens its space, and
+    a change to the space's defaults is not seen. An expired key is refused at once, and a new one known at once.
+    """
+    digest = sha256(token.encode()).digest()
+    until, key = _known.get(digest, (0.0, None))
+    if key is None or until < monotonic():
+        key = authenticate_key(token)
+        if len(_known) >= MOST:
+            _known.clear()
+        _known[digest] = monotonic() + SECONDS, key
+    if not key.is_live:
+        raise InvalidKey
+    return key
