@@ -5,10 +5,12 @@ their own, never under SECRET_KEY: the first key of SECRETS_KEYS encrypts, all o
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from pydantic import SecretStr
 
 
 class UndecryptableSecrets(Exception):
@@ -24,26 +26,32 @@ class Sealed:
         self._token = token
 
     @classmethod
-    def seal(cls, values: dict[str, str]) -> "Sealed":
-        """Encrypt field values, all strings."""
-        return cls(_cipher(tuple(settings.SECRETS_KEYS)).encrypt(json.dumps(values).encode()))
+    def seal(cls, values: Mapping[str, SecretStr]) -> "Sealed":
+        """Encrypt secrets by field name; no secrets at all are kept as nothing."""
+        if not values:
+            return cls(b"")
+        cipher = _cipher(tuple(settings.SECRETS_KEYS))
+        # Plaintext is never a local name: a traceback would show it.
+        return cls(
+            cipher.encrypt(json.dumps({name: each.get_secret_value() for name, each in values.items()}).encode())
+        )
 
     @property
     def token(self) -> bytes:
         """The ciphertext."""
         return self._token
 
-    def open(self) -> dict[str, str]:
+    def open(self) -> dict[str, SecretStr]:
         """Decrypt; raise UndecryptableSecrets when no key fits."""
         if not self._token:
             return {}
+        cipher = _cipher(tuple(settings.SECRETS_KEYS))
         try:
-            opened: dict[str, str] = json.loads(_cipher(tuple(settings.SECRETS_KEYS)).decrypt(self._token))
+            return {name: SecretStr(text) for name, text in json.loads(cipher.decrypt(self._token)).items()}
         except InvalidToken:
             raise UndecryptableSecrets(
                 "No key in SECRETS_KEYS decrypts these secrets. Put the former key back, or enter the secrets again."
             ) from None
-        return opened
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and self._token == other._token

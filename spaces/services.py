@@ -3,17 +3,65 @@
 import hashlib
 import secrets
 from datetime import datetime
+from typing import TypedDict, Unpack
 
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from spaces.errors import FieldError, InvalidInput
 from spaces.models import ApiKey, Space
+from spaces.validation import Findings, check_storable, clean_name, clean_public_id, distinct_id, extend
 
 KEY_PREFIX = "sy_"
 
 
+class SpaceChanges(TypedDict, total=False):
+    """What may be changed of a space."""
+
+    name: str
+    description: str
+    color: str
+    default_event_type: str
+    default_event_source: str
+
+
 class InvalidKey(Exception):
     """The bearer token is unknown, expired or revoked."""
+
+
+def create_space(slug: str, name: str, description: str = "") -> Space:
+    """Create a space; raise InvalidInput."""
+    found = Findings()
+    with found.gather():
+        slug = clean_public_id(slug, "space")
+    with found.gather():
+        name = clean_name(name)
+    with found.gather():
+        check_storable(description, "/description")
+    found.raise_any()
+    with distinct_id(Space.objects.all(), slug=slug):
+        return Space.objects.create(slug=slug, name=name, description=description)
+
+
+def update_space(space: Space, **changes: Unpack[SpaceChanges]) -> Space:
+    """Change a space and return it as it now is; raise InvalidInput, or Space.DoesNotExist when it is gone."""
+    with transaction.atomic():
+        row = Space.objects.select_for_update().get(pk=space.pk)
+        for field, value in changes.items():
+            setattr(row, field, value)
+        found = Findings()
+        with found.gather():
+            row.name = clean_name(row.name)
+        with found.gather():
+            check_storable(changes, "")
+        with found.gather():
+            _check_fields(row)
+        found.raise_any()
+        row.save()
+        bump_config_revision(row.pk)
+    return row
 
 
 def bump_config_revision(space_id: int) -> None:
@@ -39,6 +87,15 @@ def authenticate_key(token: str) -> ApiKey:
     if key is None or not key.is_live:
         raise InvalidKey
     return key
+
+
+def _check_fields(space: Space) -> None:
+    try:
+        space.clean_fields()
+    except ValidationError as error:
+        raise InvalidInput(
+            FieldError(extend("", field), text) for field, texts in error.message_dict.items() for text in texts
+        ) from None
 
 
 def _digest(token: str) -> str:

@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr
 
 from connectors.outcomes import Outcome
+from spaces.errors import FieldError
 
 MASK = "<secret>"
+
+TemplateFormat = Literal["json", "text", "url"]
 
 
 class Config(BaseModel):
@@ -90,6 +93,29 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
         stopped the sending, and the messages under way are still finished and yielded. Nothing that a remote
         system does raises.
         """
+
+    @abstractmethod
+    def targets(self, config: ConfigT) -> frozenset[str]:
+        """Return the systems that get the secrets, each as ``scheme://host:port``.
+
+        Stored secrets do not follow a connector to another target: whoever moves it enters them again.
+        """
+
+    def check(self, config: ConfigT) -> list[FieldError]:
+        """Return what the installation's settings forbid in this config, with pointers into it.
+
+        Called before a config is stored. A stored one must open even after the settings changed, so what depends on
+        them is checked here and again by ``deliver``, not by ``config_model``.
+        """
+        return []
+
+    def missing_secrets(self, config: ConfigT, secrets: SecretsT) -> list[str]:
+        """Return the names of the secrets that this config needs and that are not set."""
+        return []
+
+    def template_format(self, config: ConfigT, params: dict[str, Any], field: str) -> TemplateFormat:
+        """Return how values are escaped in the templates of this top-level field of ``params``."""
+        return "text"
 
     def default_params(self) -> dict[str, Any]:
         """Params for a new action, shown in forms."""

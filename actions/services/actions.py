@@ -1,0 +1,122 @@
+"""Create, change and delete actions."""
+
+from typing import Any, TypedDict, Unpack
+
+from django.db import transaction
+from django.utils import timezone
+
+from actions.models import Action
+from actions.services.params import complete_params
+from connectors.models import Connector
+from spaces.errors import InUse
+from spaces.models import Space
+from spaces.services import bump_config_revision
+from spaces.validation import Findings, clean_name, clean_number, clean_public_id, distinct_id, reject
+
+MAX_ATTEMPTS = 50
+LONGEST_EXPIRY = 366 * 24 * 3600
+
+
+class ActionChanges(TypedDict, total=False):
+    """What may be changed. ``params`` replaces the whole; ``expires_after`` is in seconds, None for never."""
+
+    connector: Connector
+    name: str
+    params: dict[str, Any]
+    max_attempts: int
+    expires_after: int | None
+    enabled: bool
+
+
+def create_action(
+    space: Space,
+    *,
+    connector: Connector,
+    name: str,
+    public_id: str | None = None,
+    params: dict[str, Any],
+    max_attempts: int = 10,
+    expires_after: int | None = None,
+    enabled: bool = True,
+) -> Action:
+    """Create an action; raise InvalidInput."""
+    row = Action(space=space)
+    found = Findings()
+    with found.gather():
+        row.public_id = clean_public_id(public_id, "act")
+    with transaction.atomic():
+        _apply(
+            row,
+            found,
+            {
+                "connector": connector,
+                "name": name,
+                "params": params,
+                "max_attempts": max_attempts,
+                "expires_after": expires_after,
+                "enabled": enabled,
+            },
+        )
+        with distinct_id(space.actions.all(), public_id=row.public_id):
+            row.save(force_insert=True)
+        bump_config_revision(space.pk)
+    return row
+
+
+def update_action(action: Action, **changes: Unpack[ActionChanges]) -> Action:
+    """Change an action and return it as it now is; raise InvalidInput, or Action.DoesNotExist when it is gone.
+
+    Its id never changes. Changes made since ``action`` was read stay.
+    """
+    with transaction.atomic():
+        row = Action.objects.select_for_update().get(pk=action.pk)
+        _apply(row, Findings(), changes)
+        row.version += 1
+        row.updated_at = timezone.now()
+        row.save()
+        bump_config_revision(row.space_id)
+    return row
+
+
+def delete_action(action: Action) -> None:
+    """Delete an action; raise InUse while rules trigger it."""
+    with transaction.atomic():
+        row = Action.objects.select_for_update().get(pk=action.pk)
+        if users := list(row.rules.order_by("public_id").values_list("public_id", flat=True)):
+            raise InUse(
+                f'The action "{row.public_id}" is in use. First take it out of these rules: {", ".join(users)}.',
+                [("rule", user) for user in users],
+            )
+        row.delete()
+        bump_config_revision(row.space_id)
+
+
+def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
+    """Put the changes on the row; raise InvalidInput with all that is wrong with them and all ``found`` before."""
+    if "name" in changes:
+        with found.gather():
+            row.name = clean_name(changes["name"])
+    if "max_attempts" in changes:
+        with found.gather():
+            row.max_attempts = clean_number(changes["max_attempts"], "/max_attempts", 1, MAX_ATTEMPTS)
+    if "expires_after" in changes:
+        with found.gather():
+            row.expires_after = _clean_expiry(changes["expires_after"])
+    if "connector" in changes or "params" in changes:
+        with found.gather():
+            row.connector = _lock_connector(row, changes.get("connector") or row.connector)
+            row.params, _ = complete_params(row.connector, changes.get("params", row.params))
+    row.enabled = changes.get("enabled", row.enabled)
+    found.raise_any()
+
+
+def _clean_expiry(seconds: int | None) -> int | None:
+    return None if seconds is None else clean_number(seconds, "/expires_after", 1, LONGEST_EXPIRY)
+
+
+def _lock_connector(row: Action, connector: Connector) -> Connector:
+    """Return the connector, so that it can neither change nor go before the action is stored."""
+    locked = Connector.objects.select_for_update().filter(pk=connector.pk, space=row.space_id).first()
+    if locked is None:
+        raise reject("/connector", f'There is no connector "{connector.public_id}" in this space.')
+    return locked

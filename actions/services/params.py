@@ -1,0 +1,23 @@
+"""Checks what an action says against the connector that is to send it."""
+
+from typing import Any
+
+from actions.templating import CompiledParams, compile_params
+from connectors.models import Connector
+from connectors.types.base import Config, Params
+from connectors.types.registry import UnknownConnectorType, get_type
+from spaces.errors import InvalidInput
+from spaces.validation import check_storable, parse_model, reject
+
+
+def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[str, Any], CompiledParams]:
+    """Return the params with the type's defaults filled in, and compiled; raise InvalidInput."""
+    try:
+        connector_type = get_type(connector.type)
+        config: Config = parse_model(connector_type.config_model, connector.config, "/config")
+    except (UnknownConnectorType, InvalidInput) as error:
+        raise reject("/connector", f'The connector "{connector.public_id}" must be repaired first. {error}') from None
+    check_storable(params, "/params")
+    parsed: Params = parse_model(connector_type.params_model, params, "/params")
+    whole = parsed.model_dump(mode="json")
+    return whole, compile_params(whole, lambda field: connector_type.template_format(config, whole, field))

@@ -1,0 +1,110 @@
+"""Checks a connector's config and secrets by its type's models, and puts them on the row."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from django.utils import timezone
+from pydantic import SecretStr
+
+from connectors.models import Connector
+from connectors.secrets import Sealed, UndecryptableSecrets
+from connectors.types.base import AnyConnectorType, Config, Secrets
+from connectors.types.registry import UnknownConnectorType, get_type
+from spaces.errors import FieldError, InvalidInput
+from spaces.validation import Findings, check_storable, extend, parse_model, reject
+
+Given = Mapping[str, SecretStr | None]
+
+
+def conceal(secrets: Mapping[str, object]) -> Given:
+    """Wrap each text, so that no traceback from here on shows it. Raise InvalidInput for other values than None."""
+    if not isinstance(secrets, Mapping):
+        raise reject("/secrets", "Give an object of fields and values.")
+    check_storable(dict(secrets), "/secrets")
+    concealed: dict[str, SecretStr | None] = {}
+    for name, value in secrets.items():
+        if not isinstance(value, str | None):
+            raise reject(extend("/secrets", name), "Write text, or null to clear it.")
+        concealed[name] = None if value is None else SecretStr(value)
+    return concealed
+
+
+def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None:
+    """Put the config and the secrets on the row; raise InvalidInput.
+
+    A secret that is not given is kept, None clears it. What is kept never goes to a new target.
+    """
+    try:
+        connector_type = get_type(row.type)
+    except UnknownConnectorType as error:
+        raise reject("/type", str(error)) from None
+    found = Findings()
+    with found.gather():
+        check_storable(config, "/config")
+        new_config: Config = parse_model(connector_type.config_model, config, "/config")
+    with found.gather():
+        secrets = _merge(row, connector_type, given)
+    found.raise_any()
+    if kept := row.secrets_set_at.keys() - given.keys():
+        _refuse_new_target(row, connector_type, new_config, kept)
+    row.config = new_config.model_dump(mode="json")
+    if secrets is not None:
+        _store(row, secrets, given)
+        row.is_missing_secrets = bool(connector_type.missing_secrets(new_config, secrets))
+
+
+def _merge(row: Connector, connector_type: AnyConnectorType, given: Given) -> Secrets | None:
+    """Return the secrets as they will be; None when they stay as they are and cannot be read."""
+    kept = row.secrets_set_at.keys() - given.keys()
+    try:
+        stored = row.secrets.open() if kept else {}
+    except UndecryptableSecrets as error:
+        if not given:
+            return None
+        detail = f"{error} All of them: this one is missing; null clears it."
+        raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept)) from None
+    # Clearing a secret that is not set is no fault, clearing one that the type does not know is: the model finds it.
+    unset = {name: None for name, value in given.items() if value is None and name not in row.secrets_set_at}
+    present = {name: value for name, value in given.items() if value is not None}
+    return parse_secrets(connector_type, {name: stored[name] for name in kept} | present | unset)
+
+
+def parse_secrets(connector_type: AnyConnectorType, values: Given) -> Secrets:
+    """Return the type's secrets; raise InvalidInput, whose texts quote none of the values."""
+    try:
+        secrets: Secrets = parse_model(connector_type.secrets_model, values, "/secrets")
+    except InvalidInput as invalid:
+        plaintexts = [value.get_secret_value() for value in values.values() if value is not None]
+        errors = [
+            FieldError(error.pointer, "This value is not accepted.")
+            if any(text and text in error.detail for text in plaintexts)
+            else error
+            for error in invalid.errors
+        ]
+    else:
+        return secrets
+    raise InvalidInput(errors)
+
+
+def _refuse_new_target(
+    row: Connector, connector_type: AnyConnectorType, new_config: Config, kept: AbstractSet[str]
+) -> None:
+    try:
+        old = connector_type.targets(parse_model(connector_type.config_model, row.config, "/config"))
+    except InvalidInput:
+        old = frozenset()
+    if foreign := connector_type.targets(new_config) - old:
+        detail = (
+            f"Enter this secret again: it was given for {', '.join(sorted(old)) or 'another target'} "
+            f"and would now go to {', '.join(sorted(foreign))}."
+        )
+        raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept))
+
+
+def _store(row: Connector, secrets: Secrets, given: Given) -> None:
+    texts = {name: value for name, value in secrets if isinstance(value, SecretStr)}
+    now = timezone.now().isoformat()
+    if given:
+        row.secrets = Sealed.seal(texts)
+    row.secrets_set_at = {name: now if name in given else row.secrets_set_at[name] for name in texts}

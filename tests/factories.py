@@ -1,0 +1,76 @@
+"""Spaces, connectors, actions and rules for tests, made by the services."""
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from actions.models import Action
+from actions.services import create_action
+from connectors.models import Connector
+from connectors.services import create_connector
+from rules.models import Rule
+from rules.services import create_rule
+from spaces.models import Space
+from spaces.services import create_space
+
+_numbers = count(1)
+
+
+def make_space(slug: str | None = None) -> Space:
+    number = next(_numbers)
+    return create_space(slug or f"space-{number}", f"Space {number}")
+
+
+def make_connector(
+    space: Space,
+    url: str = "https://receiver.example/hook",
+    *,
+    secrets: Mapping[str, str | None] | None = None,
+    name: str | None = None,
+    public_id: str | None = None,
+    enabled: bool = True,
+    **config: Any,
+) -> Connector:
+    """Make an HTTP connector to ``url``; further keywords go into its config."""
+    return create_connector(
+        space,
+        type="http",
+        name=name or f"Connector {next(_numbers)}",
+        public_id=public_id,
+        config={"url": url, **config},
+        secrets=secrets or {},
+        enabled=enabled,
+    )
+
+
+def make_action(
+    connector: Connector, *, params: dict[str, Any] | None = None, name: str | None = None, **policy: Any
+) -> Action:
+    """Make an action that sends through the connector; without ``params``, the event as JSON."""
+    return create_action(
+        connector.space,
+        connector=connector,
+        name=name or f"Action {next(_numbers)}",
+        params=params or {},
+        **policy,
+    )
+
+
+def make_rule(
+    space: Space,
+    *,
+    params: dict[str, Any] | None = None,
+    name: str | None = None,
+    condition: str = "",
+    actions: Iterable[Action] = (),
+    **rest: Any,
+) -> Rule:
+    """Make an event rule; without ``params`` and ``condition``, it matches every event."""
+    return create_rule(
+        space,
+        name=name or f"Rule {next(_numbers)}",
+        params=params or {},
+        condition=condition,
+        actions=actions,
+        **rest,
+    )
