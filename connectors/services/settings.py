@@ -41,8 +41,7 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
         raise reject("/type", str(error)) from None
     found = Findings()
     with found.gather():
-        check_storable(config, "/config")
-        new_config: Config = parse_model(connector_type.config_model, config, "/config")
+        new_config = _check_config(connector_type, config)
     with found.gather():
         secrets = _merge(row, connector_type, given)
     found.raise_any()
@@ -52,6 +51,14 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
     if secrets is not None:
         _store(row, secrets, given)
         row.is_missing_secrets = bool(connector_type.missing_secrets(new_config, secrets))
+
+
+def _check_config(connector_type: AnyConnectorType, config: dict[str, Any]) -> Config:
+    check_storable(config, "/config")
+    parsed: Config = parse_model(connector_type.config_model, config, "/config")
+    if forbidden := connector_type.check(parsed):
+        raise InvalidInput(FieldError(f"/config{error.pointer}", error.detail) for error in forbidden)
+    return parsed
 
 
 def _merge(row: Connector, connector_type: AnyConnectorType, given: Given) -> Secrets | None:
@@ -64,10 +71,12 @@ def _merge(row: Connector, connector_type: AnyConnectorType, given: Given) -> Se
             return None
         detail = f"{error} All of them: this one is missing; null clears it."
         raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept)) from None
-    # Clearing a secret that is not set is no fault, clearing one that the type does not know is: the model finds it.
-    unset = {name: None for name, value in given.items() if value is None and name not in row.secrets_set_at}
-    present = {name: value for name, value in given.items() if value is not None}
-    return parse_secrets(connector_type, {name: stored[name] for name in kept} | present | unset)
+    values: dict[str, SecretStr | None] = {name: stored[name] for name in kept}
+    for name, value in given.items():
+        # What is cleared is left out, unless it never stood there: the model tells whether there is such a field.
+        if value is not None or name not in row.secrets_set_at:
+            values[name] = value
+    return parse_secrets(connector_type, values)
 
 
 def parse_secrets(connector_type: AnyConnectorType, values: Given) -> Secrets:
