@@ -3,14 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from connectors.outcomes import Outcome
+from connectors.types.masking import Masker
 from spaces.errors import FieldError
-
-MASK = "<secret>"
 
 TemplateFormat = Literal["json", "text", "url"]
 
@@ -24,12 +23,14 @@ class Config(BaseModel):
 class Secrets(BaseModel):
     """Base of a type's secrets. Every field is a SecretStr, or None when it is not set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def plaintexts(self) -> list[str]:
-        """Every secret value, longest first, for masking."""
-        found = [str(v.get_secret_value()) for _, v in self if isinstance(v, SecretStr | SecretBytes)]
-        return sorted((value for value in found if value), key=len, reverse=True)
+        """Every secret that is set, for masking."""
+        return [value.get_secret_value() for _, value in self if isinstance(value, SecretStr) and value]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Secrets are never pickled.")
 
 
 class Params(BaseModel):
@@ -53,10 +54,8 @@ class Connection(Generic[ConfigT, SecretsT]):
     secrets: SecretsT
 
     def mask(self, text: str) -> str:
-        """Replace every secret value that stands in ``text``."""
-        for value in self.secrets.plaintexts():
-            text = text.replace(value, MASK)
-        return text
+        """Mask every secret that stands in ``text``."""
+        return Masker(self.secrets.plaintexts()).mask(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""One libcurl multi handle: many transfers in flight, and the connections kept alive between them."""
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import pycurl
+
+from connectors.net.exchange import Failure, Request, Result
+from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, Origin, parse_url
+from connectors.net.resolver import NameNotFound, resolve
+from connectors.net.slot import Slot
+from connectors.outcomes import Reason
+
+_VET_AGAIN: Final = 30.0  # seconds after which a host's addresses are looked up and judged again
+_LONGEST_WAIT: Final = 1.0
+_FD_SETSIZE: Final = 1024
+_BLIND_WAIT: Final = 0.005
+
+
+class Channel:
+    """For one thread at a time. Each origin is vetted before it is used, each address when its socket is opened."""
+
+    def __init__(self, policy: NetworkPolicy) -> None:
+        self.policy = policy
+        self._multi = pycurl.CurlMulti()
+        self._idle: list[Slot] = []
+        self._active: dict[Any, Slot] = {}
+        self._vetted: dict[str, float] = {}  # origin: until when (monotonic)
+        self._is_blind = False
+
+    @property
+    def weight(self) -> int:
+        """How many connections it may hold open."""
+        return len(self._idle)
+
+    def send_many(self, requests: Iterable[Request], concurrency: int) -> Iterator[tuple[Request, Result]]:
+        """Send each request; yield it with what became of it as that is known, in any order.
+
+        ``requests`` is pulled lazily: one each time there is room under ``concurrency``. Closing the iterator drops
+        what is under way.
+        """
+        self._multi.setopt(pycurl.M_MAXCONNECTS, concurrency)
+        waiting = iter(requests)
+        try:
+            more = True
+            while more or self._active:
+                while more and len(self._active) < concurrency:
+                    request = next(waiting, None)
+                    if request is None:
+                        more = False
+                    elif failure := self._start(request):
+                        yield request, failure
+                if self._active:
+                    self._multi.perform()
+                    finished = self._finished()
+                    if not finished:
+                        self._wait()
+                    yield from finished
+        finally:
+            for curl, slot in self._active.items():
+                self._multi.remove_handle(curl)
+                self._idle.append(slot)
+            self._active.clear()
+
+    def close(self) -> None:
+        """Close all connections. The channel is of no more use."""
+        for slot in self._idle:
+            slot.close()
+        self._idle.clear()
+        self._multi.close()
+
+    def _start(self, request: Request) -> Failure | None:
+        origin = request.url[: request.url.find("/", 8)]
+        pins: list[str] = []
+        waited = 0.0
+        if self._vetted.get(origin, 0.0) < (began := time.monotonic()):
+            try:
+                pins = self._vet(origin)
+            except BadUrl as error:
+                return Failure(Reason.BAD_CONFIG, str(error))
+            except BlockedTarget as error:
+                return Failure(Reason.BLOCKED_TARGET, str(error))
+            except NameNotFound as error:
+                return Failure(Reason.RETRY_DNS, str(error), time.monotonic() - began)
+            waited = time.monotonic() - began
+        slot = self._idle.pop() if self._idle else Slot(self.policy, self._note_socket)
+        if pins:
+            slot.curl.setopt(pycurl.RESOLVE, pins)
+        slot.prepare(request, request.timeout - waited if pins else request.timeout)
+        self._active[slot.curl] = slot
+        self._multi.add_handle(slot.curl)
+        return None
+
+    def _vet(self, text: str) -> list[str]:
+        """Judge where ``text`` points; return the addresses to use, as CURLOPT_RESOLVE takes them."""
+        origin, _ = parse_url(text)
+        if str(origin) != text:
+            raise BadUrl(f"Write {origin} for this URL's beginning.")
+        self.policy.check_origin(origin)
+        pins = [] if origin.is_address else [self._pin(origin)]
+        self._vetted[text] = time.monotonic() + _VET_AGAIN
+        return pins
+
+    def _pin(self, origin: Origin) -> str:
+        addresses = resolve(origin.host)
+        # One denied address is enough: a name that points both ways is set up to get around this check.
+        if any(self.policy.is_denied(address) for address in addresses):
+            raise BlockedTarget(self.policy.why_denied(origin.host))
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+        return f"{origin.host}:{origin.port}:{listed}"
+
+    def _finished(self) -> list[tuple[Request, Result]]:
+        _, succeeded, failed = self._multi.info_read(len(self._active))
+        finished = [self._take_back(curl).response() for curl in succeeded]
+        finished += [self._take_back(curl).failure(code, message) for curl, code, message in failed]
+        return finished
+
+    def _take_back(self, curl: Any) -> Slot:
+        self._multi.remove_handle(curl)
+        slot = self._active.pop(curl)
+        self._idle.append(slot)
+        return slot
+
+    def _wait(self) -> None:
+        """Return when a socket is ready or a deadline of curl's has come."""
+        timeout = self._multi.timeout() / 1000
+        if self._is_blind:
+            time.sleep(_BLIND_WAIT)
+        elif timeout != 0:
+            self._multi.select(timeout if 0 < timeout < _LONGEST_WAIT else _LONGEST_WAIT)
+
+    def _note_socket(self, descriptor: int) -> None:
+        # select() cannot watch descriptors from 1024 on, and libcurl leaves them out without a word.
+        if descriptor >= _FD_SETSIZE:
+            self._is_blind = True

@@ -1,0 +1,54 @@
+"""The vocabulary of HTTP: what is sent and what becomes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.net.tls import Tls
+from connectors.outcomes import Reason
+
+MAX_BODY = 16 * 1024  # bytes of a response's body that are kept
+MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADERS = 200
+
+_NO_TLS_SETTINGS = Tls()
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. ``url`` is as NetworkPolicy.check_url returns it; ``timeout`` is for all of it, in seconds.
+
+    Names and values of headers are sent as they stand: whoever takes them from outside has checked them. ``tag`` is
+    the caller's own.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    timeout: float = 15.0
+    tls: Tls = _NO_TLS_SETTINGS
+    tag: Any = None
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. ``headers`` have names in lower case, the first of a name only; ``body`` is cut at 16 KiB."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    is_cut: bool
+    duration: float
+
+
+@dataclass(slots=True)
+class Failure:
+    """No answer, and why. ``detail`` is a line for a person; ``duration`` is in seconds."""
+
+    reason: Reason
+    detail: str
+    duration: float = 0.0
+
+
+Result = Response | Failure

@@ -1,0 +1,26 @@
+"""Send HTTP requests: many at a time, over one engine, under the network policy.
+
+What comes back is a Response whatever its status, or a Failure with its reason; nothing that a remote system does
+raises. Redirects are not followed, bodies not decoded, and no proxy, cookie or .netrc of the environment is used.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from connectors.net.exchange import Request, Result
+from connectors.net.pool import pool
+
+
+def send_many(requests: Iterable[Request], *, key: Hashable, concurrency: int) -> Iterator[tuple[Request, Result]]:
+    """Send each request; yield it with what became of it as that is known, in any order.
+
+    ``requests`` is pulled lazily: one each time there is room. ``key`` names whose connections are kept alive and
+    used again. Closing the iterator drops what is under way.
+    """
+    with pool.channel(key) as channel:
+        yield from channel.send_many(requests, concurrency)
+
+
+def send(request: Request, *, key: Hashable) -> Result:
+    """Send one request and return what became of it."""
+    ((_, result),) = send_many([request], key=key, concurrency=1)
+    return result

@@ -1,0 +1,201 @@
+"""One libcurl easy handle, used for one transfer after another: setting one up costs more than a transfer."""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pycurl
+
+from connectors.net.exchange import MAX_BODY, MAX_HEADER_BYTES, MAX_HEADERS, Failure, Request, Response, Result
+from connectors.net.policy import NetworkPolicy
+from connectors.net.tls import Tls, ca_bundle
+from connectors.outcomes import Reason
+
+CONNECT_TIMEOUT: Final = 10.0
+_NOTHING: Final = Request("GET", "", {})
+
+_TLS_FAULTS: Final = {
+    pycurl.E_SSL_CONNECT_ERROR,
+    pycurl.E_PEER_FAILED_VERIFICATION,
+    pycurl.E_SSL_ISSUER_ERROR,
+    pycurl.E_SSL_INVALIDCERTSTATUS,
+    pycurl.E_SSL_CIPHER,
+    pycurl.E_USE_SSL_FAILED,
+}
+_NOT_HTTP: Final = {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_FTP_WEIRD_SERVER_REPLY}
+_VERIFY_PEER: Final = {"full": 1, "certificate": 1, "none": 0}
+_VERIFY_HOST: Final = {"full": 2, "certificate": 0, "none": 0}
+
+
+class Slot:
+    """One transfer at a time. Each address is judged by the policy before a socket is opened to it.
+
+    ``note_socket`` is told the descriptor of each socket that is.
+    """
+
+    def __init__(self, policy: NetworkPolicy, note_socket: Callable[[int], None]) -> None:
+        self.curl = pycurl.Curl()
+        self._policy = policy
+        self._note_socket = note_socket
+        self._request = _NOTHING
+        self._tls: Tls | None = None
+        self._timeout = 0.0
+        self._url = ""
+        self._began = 0.0
+        self._blocked = False
+        self._header_lines: list[bytes] = []
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._set_up()
+
+    def _set_up(self) -> None:
+        setopt = self.curl.setopt
+        setopt(pycurl.NOSIGNAL, 1)
+        setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        setopt(pycurl.PATH_AS_IS, 1)
+        setopt(pycurl.PROXY, "")  # none of the environment's
+        setopt(pycurl.NOPROXY, "*")
+        setopt(pycurl.TCP_KEEPALIVE, 1)
+        setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
+        setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        setopt(pycurl.SOCKOPTFUNCTION, self._see_socket)
+        setopt(pycurl.HEADERFUNCTION, self._take_header)
+        setopt(pycurl.WRITEFUNCTION, self._take_body)
+
+    def prepare(self, request: Request, timeout: float) -> None:
+        """Make ready to send ``request`` within ``timeout`` seconds."""
+        self._request = request
+        setopt = self.curl.setopt
+        if request.tls is not self._tls:
+            self._set_tls(request.tls)
+        if timeout != self._timeout:
+            setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
+            self._timeout = timeout
+        if request.url != self._url:
+            setopt(pycurl.URL, request.url)
+            self._url = request.url
+        # curl takes "name:" for the wish to leave a header out, and "name;" for an empty one.
+        lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers.items()]
+        lines += ("Accept-Encoding: identity", "Expect:")
+        setopt(pycurl.HTTPHEADER, lines)
+        if request.body is None:
+            setopt(pycurl.HTTPGET, 1)
+        else:
+            setopt(pycurl.POSTFIELDS, request.body)
+        setopt(pycurl.CUSTOMREQUEST, request.method)
+        self._blocked = False
+        self._header_lines = []
+        self._header_bytes = 0
+        self._body = []
+        self._body_bytes = 0
+        self._began = time.perf_counter()
+
+    def response(self) -> tuple[Request, Result]:
+        """Return the request and its answer, after a transfer that ended well."""
+        return self._request, Response(
+            status=self.curl.getinfo(pycurl.RESPONSE_CODE),
+            headers=_parse_headers(self._header_lines),
+            body=b"".join(self._body)[:MAX_BODY],
+            is_cut=self._body_bytes > MAX_BODY,
+            duration=time.perf_counter() - self._began,
+        )
+
+    def failure(self, code: int, message: str) -> tuple[Request, Result]:
+        """Return the request and what became of it, after a transfer that curl ended with this error."""
+        if self._body_bytes > MAX_BODY:
+            return self.response()
+        reason, detail = self._explain(code, message)
+        return self._request, Failure(reason, detail, time.perf_counter() - self._began)
+
+    def close(self) -> None:
+        """Free the handle. The slot is of no more use."""
+        self.curl.close()
+
+    def _explain(self, code: int, message: str) -> tuple[Reason, str]:
+        if self._blocked:
+            return Reason.BLOCKED_TARGET, self._policy.why_denied(self._host())
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return Reason.RETRY_TIMEOUT, self._explain_timeout()
+        if code == pycurl.E_COULDNT_RESOLVE_HOST:
+            return Reason.RETRY_DNS, f"The name {self._host()} could not be resolved."
+        if code == pycurl.E_COULDNT_CONNECT:
+            return Reason.RETRY_CONNECT, f"No connection to {self._host()}: nothing accepts one there."
+        if code in _TLS_FAULTS:
+            return Reason.RETRY_TLS, f"TLS with {self._host()} failed: {message}."
+        if code == pycurl.E_SSL_CERTPROBLEM:
+            return Reason.BAD_CONFIG, "The client certificate or its key cannot be used, or they do not fit together."
+        if code == pycurl.E_SSL_CACERT_BADFILE:
+            return Reason.BAD_CONFIG, "The certificate authorities to trust cannot be read."
+        if code == pycurl.E_URL_MALFORMAT:
+            return Reason.BAD_CONFIG, "The URL cannot be used."
+        if len(self._header_lines) > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
+            return Reason.RETRY_CONNECT, (
+                f"{self._host()} sent more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES // 1024} KiB of them."
+            )
+        if code in _NOT_HTTP:
+            return Reason.RETRY_CONNECT, f"What {self._host()} answers is not HTTP."
+        return Reason.RETRY_CONNECT, f"The connection to {self._host()} broke before the answer was complete."
+
+    def _explain_timeout(self) -> str:
+        if not self.curl.getinfo(pycurl.CONNECT_TIME):
+            return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, self._timeout):g} s."
+        if status := self.curl.getinfo(pycurl.RESPONSE_CODE):
+            return f"The answer (HTTP {status}) was not complete within {self._timeout:g} s."
+        return f"No answer within {self._timeout:g} s."
+
+    def _host(self) -> str:
+        return self._url.split("/", 3)[2]
+
+    def _set_tls(self, tls: Tls) -> None:
+        setopt, unsetopt = self.curl.setopt, self.curl.unsetopt
+        setopt(pycurl.SSL_VERIFYPEER, _VERIFY_PEER[tls.verify])
+        setopt(pycurl.SSL_VERIFYHOST, _VERIFY_HOST[tls.verify])
+        setopt(pycurl.CAINFO, ca_bundle())
+        # Blobs: no secret touches the disk.
+        for option, pem in (
+            (pycurl.CAINFO_BLOB, tls.ca),
+            (pycurl.SSLCERT_BLOB, tls.client_cert),
+            (pycurl.SSLKEY_BLOB, tls.client_key),
+        ):
+            if pem:
+                setopt(option, pem.encode())
+            else:
+                unsetopt(option)
+        self._tls = tls
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:
+        self._blocked = self._blocked or self._policy.is_denied(address.addr[0])
+        if self._blocked:
+            return pycurl.SOCKET_BAD
+        return socket.socket(address.family, address.socktype, address.protocol)
+
+    def _see_socket(self, descriptor: int, purpose: int) -> int:
+        self._note_socket(descriptor)
+        return int(pycurl.SOCKOPT_OK)
+
+    def _take_header(self, line: bytes) -> int | None:
+        self._header_bytes += len(line)
+        self._header_lines.append(line)
+        if self._header_bytes > MAX_HEADER_BYTES or len(self._header_lines) > MAX_HEADERS:
+            return 0
+        return None
+
+    def _take_body(self, chunk: bytes) -> int | None:
+        self._body_bytes += len(chunk)
+        self._body.append(chunk)
+        return 0 if self._body_bytes > MAX_BODY else None
+
+
+def _parse_headers(lines: list[bytes]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers.setdefault(name.decode("latin-1").lower(), value.strip().decode("latin-1"))
+        elif line.startswith(b"HTTP/"):
+            headers.clear()  # what came before was an interim answer, as 103
+    return headers

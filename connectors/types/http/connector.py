@@ -1,0 +1,118 @@
+"""The HTTP connector type."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from django.conf import settings
+
+from connectors.net.exchange import Request
+from connectors.net.http import send_many
+from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, parse_url
+from connectors.outcomes import Outcome, Reason
+from connectors.types.base import ConnectorType, Message, TemplateFormat
+from connectors.types.http.client import BadMessage, Client, HttpConnection
+from connectors.types.http.outcomes import outcome
+from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
+from spaces.errors import FieldError
+
+_MAX_CLIENTS: Final = 256
+
+
+class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
+    """Sends an HTTP request for each message."""
+
+    id = "http"
+    name = "HTTP"
+    description = "Sends an HTTP request, for example to a webhook or a REST API."
+    categories = ("generic",)
+    icon = "webhook"
+    config_model = HttpConfig
+    secrets_model = HttpSecrets
+    params_model = HttpParams
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[int, Client] = OrderedDict()  # by connector, longest unused first
+        self._lock = threading.Lock()
+
+    def check(self, config: HttpConfig) -> list[FieldError]:
+        policy = NetworkPolicy.current()
+        errors = []
+        try:
+            policy.check_url(config.url)
+        except (BadUrl, BlockedTarget) as error:
+            errors.append(FieldError("/url", str(error)))
+        if config.timeout > policy.timeout:
+            errors.append(FieldError("/timeout", f"Use at most {policy.timeout:g} s: NETWORK_TIMEOUT sets the limit."))
+        return errors
+
+    def missing_secrets(self, config: HttpConfig, secrets: HttpSecrets) -> list[str]:
+        needed = {
+            "password": config.auth == "basic",
+            "token": config.auth == "bearer",
+            "client_key": bool(config.client_cert),
+        }
+        return [name for name, is_needed in needed.items() if is_needed and not getattr(secrets, name)]
+
+    def targets(self, config: HttpConfig) -> frozenset[str]:
+        origin, _ = parse_url(config.url)
+        return frozenset({f"{origin.scheme}://{origin.host}:{origin.port}"})
+
+    def template_format(self, config: HttpConfig, params: dict[str, Any], field: str) -> TemplateFormat:
+        if field in {"path", "query"}:
+            return "url"
+        if field == "body" and _is_json(_content_type(params.get("headers")) or _content_type(config.headers)):
+            return "json"
+        return "text"
+
+    def default_params(self) -> dict[str, Any]:
+        return {"body": "{{ event }}"}
+
+    def deliver(self, connection: HttpConnection, messages: Iterable[Message[HttpParams]]) -> Iterator[Outcome]:
+        client = self._client(connection)
+        if refusal := client.refusal:
+            yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
+            return
+        refused: deque[Outcome] = deque()
+        key = (self.id, connection.id, connection.version)
+        requests = _requests(client, messages, refused)
+        for request, result in send_many(requests, key=key, concurrency=settings.CONNECTOR_CONCURRENCY):
+            yield outcome(request, result, client.masker)
+            while refused:
+                yield refused.popleft()
+        yield from refused
+
+    def _client(self, connection: HttpConnection) -> Client:
+        policy = NetworkPolicy.current()
+        with self._lock:
+            client = self._clients.get(connection.id)
+            # Compared as a whole: a row's id and version come again where a database was restored.
+            if client is None or client.connection != connection or client.policy != policy:
+                client = Client(connection, policy)
+            self._clients[connection.id] = client
+            self._clients.move_to_end(connection.id)
+            if len(self._clients) > _MAX_CLIENTS:
+                self._clients.popitem(last=False)
+            return client
+
+
+def _requests(client: Client, messages: Iterable[Message[HttpParams]], refused: deque[Outcome]) -> Iterator[Request]:
+    for message in messages:
+        try:
+            request = client.request(message)
+        except BadMessage as error:
+            refused.append(Outcome(message.key, Reason.TEMPLATE_ERROR, str(error)))
+        else:
+            yield request
+
+
+def _content_type(headers: object) -> str:
+    if not isinstance(headers, dict):
+        return ""
+    return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
+
+
+def _is_json(content_type: str) -> bool:
+    essence = (content_type or JSON_TYPE).partition(";")[0].strip().lower()
+    return essence == JSON_TYPE or essence.endswith("+json")

@@ -1,0 +1,115 @@
+"""What an answer, or none, means for a delivery."""
+
+from codecs import getincrementaldecoder
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+from connectors.net.exchange import Failure, Request, Response, Result
+from connectors.outcomes import Outcome, Reason
+from connectors.types.masking import Masker
+
+MAX_RETRY_AFTER: Final = 24 * 3600.0
+_MAX_HEADER: Final = 1024
+# Of the answer's headers, those that help to find out what happened. Cookies and the like stay out of the log.
+_KEPT_HEADERS: Final = (
+    "content-type",
+    "location",
+    "retry-after",
+    "server",
+    "www-authenticate",
+    "x-request-id",
+    "x-correlation-id",
+)
+_SPECIAL: Final[dict[int, Reason]] = {
+    HTTPStatus.REQUEST_TIMEOUT: Reason.RETRY_TIMEOUT,
+    HTTPStatus.CONFLICT: Reason.RETRY_HTTP_5XX,
+    HTTPStatus.TOO_EARLY: Reason.RETRY_HTTP_5XX,
+    HTTPStatus.TOO_MANY_REQUESTS: Reason.RETRY_429,
+    HTTPStatus.GONE: Reason.PERMANENT_410,
+}
+_decoder = getincrementaldecoder("utf-8")
+
+
+def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
+    """Return the outcome of one exchange, fit for the event log: masked and JSON-safe."""
+    summary = {
+        "method": request.method,
+        "url": masker.mask(request.url),
+        "bytes": len(request.body) if request.body else 0,
+    }
+    if isinstance(result, Failure):
+        detail = clean(result.detail, masker)
+        return Outcome(request.tag, result.reason, detail, duration=result.duration, request=summary)
+    reason = reason_for(result.status)
+    return Outcome(
+        request.tag,
+        reason,
+        _detail(result, masker),
+        parse_retry_after(result.headers.get("retry-after", "")) if reason.is_retry else None,
+        result.duration,
+        summary,
+        _summarise(result, masker),
+    )
+
+
+@cache
+def reason_for(status: int) -> Reason:
+    """Return what a status means. One that HTTP does not know counts as a 5xx (RFC 9110, section 15)."""
+    if 200 <= status < 300:
+        return Reason.OK
+    if 300 <= status < 400:
+        return Reason.BAD_CONFIG
+    if 400 <= status < 500:
+        return _SPECIAL.get(status, Reason.PERMANENT_4XX)
+    return Reason.RETRY_HTTP_5XX
+
+
+def parse_retry_after(value: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for, from 0 to a day; None when it cannot be read."""
+    value = value.strip()[:_MAX_HEADER]
+    if value.isascii() and value.isdigit():
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def clean(text: str, masker: Masker, *, is_cut: bool = False) -> str:
+    """Return text from outside, masked and fit for PostgreSQL's jsonb.
+
+    NULs go first: a secret in UTF-16 shows only once they are gone.
+    """
+    return masker.mask(text.replace("\0", ""), is_cut=is_cut)
+
+
+def _detail(response: Response, masker: Masker) -> str:
+    line = _status_line(response.status)
+    if reason_for(response.status) is Reason.BAD_CONFIG:
+        location = clean(response.headers.get("location", "")[:_MAX_HEADER], masker)
+        return f"{line}: redirects are not followed" + (f", it points to {location}." if location else ".")
+    return line
+
+
+@cache
+def _status_line(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def _summarise(response: Response, masker: Masker) -> dict[str, Any]:
+    headers = {
+        name: clean(response.headers[name][:_MAX_HEADER], masker) for name in _KEPT_HEADERS if name in response.headers
+    }
+    body = ""
+    if response.body:
+        text = _decoder("replace").decode(response.body, final=not response.is_cut)
+        body = clean(text, masker, is_cut=response.is_cut)
+    return {"status": response.status, "headers": headers, "body": body}
