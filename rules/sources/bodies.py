@@ -89,8 +89,12 @@ class EventReader:
         if type(value) is not dict:
             raise reject("", "An event is a JSON object.")
         if self.plain is None or value.keys() >= cloudevents.REQUIRED:
-            return cloudevents.read_event(value, canonical, self.received)
-        return self._plain_event(self.plain, document, position)
+            event = cloudevents.read_event(value, canonical, self.received)
+        else:
+            event = self._plain_event(self.plain, document, position)
+        if event.data:
+            self._check_size(event.data)  # longer than it was where numbers had exponents
+        return event
 
     def _plain_event(self, plain: PlainEnvelope, document: Document, position: int | None) -> IncomingEvent:
         fresh_id = self._fresh_id if position is None else f"{self._fresh_id}-{position}"
@@ -103,12 +107,12 @@ class EventReader:
             "application/json",
             "",
             "{}",
-            orjson.dumps(document.value).decode(),
+            strict_json.storable(document.value),
             False,
             cloudevents.digest(orjson.dumps([plain.type, plain.source, plain.subject]) + document.canonical),
         )
 
-    def _check_size(self, text: bytes) -> None:
+    def _check_size(self, text: bytes | str) -> None:
         if len(text) > self.max_bytes:
             detail = f"The event takes {len(text):,} bytes as JSON; one may take {self.max_bytes:,}."
             raise TooLarge([FieldError("", detail)])

@@ -12,6 +12,7 @@ from django.db import models
 
 from rules.incoming import IncomingEvent
 from rules.models import Event
+from rules.sources.strict_json import storable
 from spaces.validation import extend, reject
 
 REQUIRED = frozenset({"specversion", "id", "source", "type"})
@@ -108,7 +109,7 @@ def _take_data(rest: dict[str, Any]) -> tuple[str | None, bool]:
     """Return the data as JSON text, and whether that is base64 of bytes. A null ``data`` is data: JSON's null."""
     encoded = rest.pop("data_base64", None)
     if encoded is None:
-        return (orjson.dumps(rest.pop("data")).decode(), False) if "data" in rest else (None, False)
+        return (storable(rest.pop("data")), False) if "data" in rest else (None, False)
     if "data" in rest:
         raise reject("/data_base64", "Send data or data_base64, not both.")
     try:

@@ -12,6 +12,7 @@ import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ _LONG_RUN = re.compile(rb"[0-9]{%d,}" % len(_LARGEST))
 # NUL, and the escapes of a colon: see _is_faultless.
 _TRAPS = (rb"\u0000", rb"\u003a", rb"\u003A")
 _SPACE = re.compile(r"[ \t\n\r]*")
+_STRING_OR_EXPONENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9.]+e\+[0-9]+')
 _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 # In its trees an object is a tuple of (key, value), an array a list, an integer its digits as bytes.
 _TREES = JSONDecoder(object_pairs_hook=tuple, parse_int=str.encode)
@@ -82,9 +84,23 @@ def canonical(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
+def storable(value: Any) -> str:
+    """Return JSON text that every database gives back with the same types.
+
+    PostgreSQL's jsonb writes no exponents: 1e+19 would come back as an integer, and one beyond 64 bit.
+    """
+    text = orjson.dumps(value).decode()
+    return _STRING_OR_EXPONENT.sub(_without_exponent, text) if "e+" in text else text
+
+
 def too_many(most: int) -> TooLarge:
     """Return the error of an array or of lines that are more than ``most``."""
     return TooLarge([FieldError("", f"Send at most {most:,} events in one request.")])
+
+
+def _without_exponent(found: re.Match[str]) -> str:
+    token = found.group()
+    return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
 def _document(value: Any) -> Document:

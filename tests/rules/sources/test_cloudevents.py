@@ -178,6 +178,11 @@ def test_an_event_past_the_limit_is_too_large() -> None:
     assert isinstance(read, IncomingEvent)
 
 
+def test_numbers_that_grow_when_stored_count_as_they_are_stored() -> None:
+    with pytest.raises(TooLarge):
+        EventReader(PLAIN, max_bytes=1000).read_one(b'{"a":[1e300,1e300,1e300,1e300]}')
+
+
 def test_a_plain_object_is_the_data_of_an_event() -> None:
     event = EventReader(PLAIN, RECEIVED).read_one(b'{"specversion":"1.0","type":"x","n":1}')
     assert (event.type, event.source, event.time) == ("custom.event", "/spaces/default", RECEIVED)

@@ -1,5 +1,6 @@
 """The fast reader accepts and refuses exactly what the slow, simple one does, and names the place of a fault."""
 
+import json
 from contextlib import suppress
 
 import orjson
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.sources.strict_json import Document, TooLarge, read, read_array
+from rules.sources.strict_json import Document, TooLarge, read, read_array, storable
 from spaces.errors import InvalidInput
 from tests.rules.sources import reference_json
 
@@ -65,7 +66,7 @@ def _expected(text: bytes) -> str:
         return "refused"
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TEXTS)
 @example('{"a":1,"a":2,"x":"\\u003a"}')
 @example('{"a":":","a":2,"x":"\\u003A"}')
@@ -81,7 +82,7 @@ def test_generated_json_is_read_as_the_reference_reads_it(text: str) -> None:
     assert _verdict(text.encode()) == _expected(text.encode())
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TEXTS, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), min_size=1, max_size=3))
 def test_damaged_json_is_read_as_the_reference_reads_it(text: str, cuts: list[tuple[int, bytes]]) -> None:
     damaged = text.encode()
@@ -91,7 +92,7 @@ def test_damaged_json_is_read_as_the_reference_reads_it(text: str, cuts: list[tu
     assert _verdict(damaged) == _expected(damaged)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(TEXTS, max_size=5), SPACES)
 @example(["1", '{"a":1,"a":1}', '":"'], "")
 @example(['{"a":1,"a":1}', '"\\u003a"'], " ")
@@ -121,6 +122,20 @@ def test_canonical_form_is_the_value_again(text: str) -> None:
         return
     assert orjson.loads(document.canonical) == document.value
     assert b"\n" not in document.canonical
+
+
+@given(TEXTS)
+@example('[1e16,-1.5e+300,{"1e+20":"2e+20\\\\\\"3e+20"},"\\\\",4E20]')
+def test_storable_form_is_the_value_again_without_exponents_that_jsonb_would_drop(text: str) -> None:
+    try:
+        value = read(text.encode()).value
+    except InvalidInput:
+        return
+    stored = storable(value)
+    assert repr(orjson.loads(stored)) == repr(value)
+    numbers: list[str] = []
+    json.loads(stored, parse_float=numbers.append, parse_int=str)
+    assert not [number for number in numbers if "e+" in number]
 
 
 @pytest.mark.parametrize(
