@@ -146,7 +146,7 @@ def compile_condition(text: str) -> Condition:
     if unfit := re.search("[\x00\ud800-\udfff]", text):
         raise ConditionError("This character is not allowed.", *_position(text, unfit.start()))
     expression = text if text.strip() else "true"
-    tokens = list(_tokens(expression))
+    tokens = list(tokens_of(expression))
     try:
         program = _ENV.compile(expression)
     except RuntimeError as error:
@@ -175,17 +175,20 @@ _TOKEN = re.compile(
 _LOOPS = {"all", "exists", "exists_one"}
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
+    """A piece of a condition: kind is string, number, name or sign (one character)."""
+
     kind: str
     text: str
     start: int
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def tokens_of(text: str) -> Iterator[Token]:
+    """Yield the tokens of a condition, without white space and comments."""
     for match in _TOKEN.finditer(text):
         kind = str(match.lastgroup)
         if kind != "space":
-            yield _Token(kind, match[0], match.start())
+            yield Token(kind, match[0], match.start())
 
 
 def _position(text: str, start: int) -> tuple[int, int]:
@@ -193,11 +196,11 @@ def _position(text: str, start: int) -> tuple[int, int]:
     return before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1
 
 
-def _called(tokens: list[_Token], names: set[str]) -> Iterator[_Token]:
+def _called(tokens: list[Token], names: set[str]) -> Iterator[Token]:
     return (token for token, after in pairwise(tokens) if token.text in names and after.text == "(")
 
 
-def _check_size(tokens: list[_Token], text: str) -> None:
+def _check_size(tokens: list[Token], text: str) -> None:
     """Refuse what could build gigabytes out of one event."""
     loop = next((token.text for token in _called(tokens, _LOOPS)), "")
     additions = [token for token in tokens if token.text == "+"]
@@ -211,7 +214,7 @@ def _check_size(tokens: list[_Token], text: str) -> None:
         raise ConditionError(fault, *_position(text, additions[MAX_ADDITIONS].start))
 
 
-def _check_patterns(tokens: list[_Token], text: str) -> None:
+def _check_patterns(tokens: list[Token], text: str) -> None:
     """Refuse a regular expression that RE2 cannot run, where it is written out: ``.matches("…")``."""
     calls: list[str] = []
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
@@ -228,7 +231,7 @@ def _check_patterns(tokens: list[_Token], text: str) -> None:
 _Path = tuple[str, ...]
 
 
-def _paths(tokens: list[_Token]) -> Iterator[_Path]:
+def _paths(tokens: list[Token]) -> Iterator[_Path]:
     """Yield each chain of fields that starts at ``event``, such as ("event", "data", "site")."""
     for index, token in enumerate(tokens):
         if token.text != "event" or (index and tokens[index - 1].text in (".", "?")):
@@ -264,7 +267,7 @@ _TYPES = re.compile(r"int64|uint64|null_type|dyn")
 _TYPE_NAMES = {"int64": "int", "uint64": "uint", "null_type": "null", "dyn": "any"}
 
 
-def _compile_error(message: str, tokens: list[_Token], text: str) -> ConditionError:
+def _compile_error(message: str, tokens: list[Token], text: str) -> ConditionError:
     for token in _called(tokens, {"map", "filter"}):
         fault = f"{token.text}() is not available in conditions; use exists(), exists_one() or all()."
         return ConditionError(fault, *_position(text, token.start))

@@ -160,7 +160,7 @@ def _match(event: StoredEvent, rules: RuleSet) -> list[Planned]:
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
-    for rule in rules.candidates(envelope["type"], envelope["source"]):
+    for rule in rules.candidates(envelope):
         if rule.condition is not None:
             bound = bound or bind(envelope)
             if not rule.condition.evaluate(bound).matched:

@@ -1,8 +1,8 @@
-"""The rules of a space, compiled once per version and indexed by event type."""
+"""The rules of a space, compiled once per version, indexed by event type and by what their conditions demand."""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from connectors.models import Connector
 from connectors.types.registry import UnknownConnectorType
 from connectors.types.registry import get_type as get_connector_type
 from rules.conditions import Condition, ConditionError, compile_condition
+from rules.evaluation.guards import Guards, Path, guards_of, value_at
 from rules.models import Rule, RuleAction
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
@@ -42,7 +43,35 @@ class CompiledRule:
     about: dict[str, str]  # `rule` in templates
     watch: Watch
     condition: Condition | None
+    guards: Guards
     links: tuple[Link, ...]
+
+
+class _Index:
+    """Rules that watch one event type, found by what they demand of the event."""
+
+    def __init__(self, rules: Sequence[CompiledRule]) -> None:
+        spread: dict[Path, set[str]] = {}
+        for rule in rules:
+            for path, values in rule.guards.items():
+                spread.setdefault(path, set()).update(values)
+        self._unguarded: list[CompiledRule] = []
+        self._guarded: dict[Path, dict[str, list[CompiledRule]]] = {}
+        for rule in rules:
+            if not rule.guards:
+                self._unguarded.append(rule)
+                continue
+            # The path with the most different values among all rules tells most of them apart.
+            path = max(rule.guards, key=lambda path: len(spread[path]))
+            for value in rule.guards[path]:
+                self._guarded.setdefault(path, {}).setdefault(value, []).append(rule)
+
+    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
+        yield from self._unguarded
+        for path, by_value in self._guarded.items():
+            value = value_at(envelope, path)
+            if type(value) is str:
+                yield from by_value.get(value, ())
 
 
 Conditions = dict[tuple[int, int], Condition | None]  # by rule and version
@@ -59,17 +88,18 @@ class RuleSet:
         self._conditions: Conditions = {}
         self._params: AllParams = {}
         self._rules = list(self._load(space, former))
-        self._by_type: dict[str, tuple[CompiledRule, ...]] = {}
+        self._by_type: dict[str, _Index] = {}
 
-    def candidates(self, event_type: str, source: str) -> Iterator[CompiledRule]:
-        """Yield the rules that watch events of this type from this source."""
-        watching = self._by_type.get(event_type)
-        if watching is None:
-            watching = tuple(rule for rule in self._rules if rule.watch.covers_type(event_type))
+    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
+        """Yield the rules that may match the event: they watch its type and source, and their guards let it pass."""
+        event_type, source = envelope["type"], envelope["source"]
+        index = self._by_type.get(event_type)
+        if index is None:
+            index = _Index([rule for rule in self._rules if rule.watch.covers_type(event_type)])
             if len(self._by_type) >= _MAX_TYPES_CACHED:
                 self._by_type.clear()
-            self._by_type[event_type] = watching
-        return (rule for rule in watching if rule.watch.covers_source(source))
+            self._by_type[event_type] = index
+        return (rule for rule in index.candidates(envelope) if rule.watch.covers_source(source))
 
     def _load(self, space: Space, former: "RuleSet | None") -> Iterator[CompiledRule]:
         links: dict[int, list[Link]] = {}
@@ -95,6 +125,7 @@ class RuleSet:
             about={"id": rule.public_id, "name": rule.name},
             watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
             condition=self._conditions[key],
+            guards=guards_of(rule.condition),
             links=links,
         )
 
