@@ -1,9 +1,47 @@
 """What a fresh installation needs before anybody can use it. Every function may run again, and in several processes."""
 
+import secrets
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+
+from connectors_project.demo.content import load_demo
 from spaces.models import DEFAULT_SPACE, Space
+from spaces.services import create_api_key
+
+ADMIN = "admin"
 
 
-def ensure_default_space() -> Space:
-    """Return the default space, created on first use."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the first run made and nobody can read again: the password, and an API key of ``space``."""
+
+    username: str
+    password: str
+    space: str
+    token: str
+
+
+def bootstrap() -> Credentials | None:
+    """Create the default space and, while there is no user at all, a superuser and an API key.
+
+    The embedded shape gets the demo as well, and the key is for its space. Return None unless this was the first run.
+    """
     space, _ = Space.objects.get_or_create(slug=DEFAULT_SPACE, defaults={"name": "Default"})
-    return space
+    try:
+        with transaction.atomic():
+            return None if get_user_model().objects.exists() else _first_run(space)
+    except IntegrityError:
+        # Another process, which started at the same moment, was first.
+        return None
+
+
+def _first_run(space: Space) -> Credentials:
+    password = secrets.token_urlsafe(12)
+    get_user_model().objects.create_superuser(ADMIN, password=password)
+    if settings.EMBEDDED:
+        space = load_demo()
+    _, token = create_api_key(space, "first run")
+    return Credentials(ADMIN, password, space.slug, token)

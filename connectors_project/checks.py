@@ -7,15 +7,29 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from connectors_project.options import OPTIONS
-
-_NUMBERS = {option.name: number for number, option in enumerate(OPTIONS, start=1)}
+# Seconds: no try may end in the last five of its lease, and it takes a moment until it starts.
+_LEASE_MARGIN = 6
 
 
 @register()
 def options_can_be_used(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """switchyard.E1nn: the nn-th option of connectors_project.options is missing or cannot be used."""
+    """switchyard.NAME: the option of that name is missing or cannot be used."""
     return [
-        Error(problem.message, hint=problem.hint, id=f"switchyard.E1{_NUMBERS[problem.option]:02}")
+        Error(problem.message, hint=problem.hint, id=f"switchyard.{problem.option}")
         for problem in settings.OPTION_PROBLEMS
+    ]
+
+
+@register()
+def leases_outlive_requests(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """switchyard.LEASE_SECONDS: a delivery would be taken from its worker while it is still being sent."""
+    least = settings.NETWORK_TIMEOUT + _LEASE_MARGIN
+    if least <= settings.LEASE_SECONDS:
+        return []
+    return [
+        Error(
+            f"LEASE_SECONDS is {settings.LEASE_SECONDS}, too short for NETWORK_TIMEOUT {settings.NETWORK_TIMEOUT}.",
+            hint=f"Set LEASE_SECONDS to {least} or more, or NETWORK_TIMEOUT lower.",
+            id="switchyard.LEASE_SECONDS",
+        )
     ]

@@ -6,9 +6,12 @@ Problem as a system check before a process serves.
 
 import ipaddress
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 
@@ -64,12 +67,22 @@ def _keys(value: str) -> list[str]:
     return keys
 
 
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        # Reading the port raises ValueError where it is not one.
+        if value and (parts.scheme not in schemes or not parts.hostname or parts.port == 0):
+            raise ValueError
+        return value
+
+    return parse
+
+
 def _number(low: int, high: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        number = int(value)
-        if not low <= number <= high:
+        if not (value.isdecimal() and low <= int(value) <= high):
             raise ValueError(f"write a whole number from {low} to {high}")
-        return number
+        return int(value)
 
     return parse
 
@@ -82,8 +95,20 @@ def _level(value: str) -> str:
 
 OPTIONS = (
     Option("VAR_DIR", "var", _text, "Directory of all state in the embedded shape: database, queue, keys."),
-    Option("DATABASE_URL", "", _text, "PostgreSQL, as postgres://user:password@host:5432/name. Empty: SQLite.", True),
-    Option("BROKER_URL", "", _text, "Celery broker: redis://… or amqp://…. Empty: a queue of files.", True),
+    Option(
+        "DATABASE_URL",
+        "",
+        _url("postgres", "postgresql"),
+        "PostgreSQL, as postgres://user:password@host:5432/name. Empty: the embedded shape, on SQLite.",
+        True,
+    ),
+    Option(
+        "BROKER_URL",
+        "",
+        _url("redis", "rediss", "amqp", "amqps"),
+        "Celery broker: redis://host:6379/0 or amqp://user:password@host:5672//. Empty: a queue of files in VAR_DIR.",
+        True,
+    ),
     Option("SECRET_KEY", "", _text, "Signs sessions. Embedded shape: made and kept in VAR_DIR.", True),
     Option(
         "SECRETS_KEYS",
@@ -126,24 +151,38 @@ def read_options(env: environ.Env) -> tuple[dict[str, Any], list[Problem]]:
     for option in OPTIONS:
         try:
             values[option.name] = option.parse(_given(env, option))
-        except (ValueError, OSError) as error:
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}"
+        except ValueError as error:
             # The value itself may be a secret: only the parser's words for the others.
-            why = "the value has the wrong form" if option.secret and isinstance(error, ValueError) else str(error)
-            problems.append(Problem(option.name, f"{option.name} cannot be used: {why}.", option.help))
-            values[option.name] = option.parse(option.default)
+            why = "the value has the wrong form" if option.secret else str(error)
+        else:
+            continue
+        problems.append(Problem(option.name, f"{option.name} cannot be used: {why}.", option.help))
+        values[option.name] = option.parse(option.default)
     return values, problems
 
 
 def keep_in_file(path: Path, make: Callable[[], str]) -> str:
     """Return the secret in ``path``, made and written (mode 0600) on first use. Safe when processes race for it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x") as file:
-            path.chmod(0o600)
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(make())
-    except FileExistsError:
-        pass
+            file.flush()
+            with suppress(FileExistsError):
+                path.hardlink_to(file.name)
     return path.read_text().strip()
+
+
+def check_var_dir(path: Path) -> list[Problem]:
+    """Create the directory if it is missing; return the problem if no file can be written there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    except OSError as error:
+        message = f"VAR_DIR cannot be used: {path}: {error.strerror}."
+        return [Problem("VAR_DIR", message, "Name a directory that this user may write to.")]
+    return []
 
 
 def _given(env: environ.Env, option: Option) -> str:

@@ -8,7 +8,7 @@ import environ
 from django.core.management.utils import get_random_secret_key
 
 from connectors.secrets import generate_key
-from connectors_project.options import Problem, keep_in_file, read_options
+from connectors_project.options import Problem, check_var_dir, keep_in_file, read_options
 
 # Lets generic Django classes be subscripted at run time, as the type checker reads them.
 django_stubs_ext.monkeypatch()
@@ -18,21 +18,30 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 _options, OPTION_PROBLEMS = read_options(env)
 
+_unusable = {problem.option for problem in OPTION_PROBLEMS}
+
 VAR_DIR = (BASE_DIR / _options["VAR_DIR"]).resolve()
 # The shape (DESIGN, section 9): everything on SQLite in one directory, or servers of their own.
-EMBEDDED = not _options["DATABASE_URL"]
+EMBEDDED = not _options["DATABASE_URL"] and "DATABASE_URL" not in _unusable
 DEBUG = _options["DEBUG"]
+
+if EMBEDDED or not _options["BROKER_URL"]:
+    OPTION_PROBLEMS += check_var_dir(VAR_DIR)
 
 SECRET_KEY = _options["SECRET_KEY"]
 SECRETS_KEYS: list[str] = _options["SECRETS_KEYS"]
-if EMBEDDED:
+if not EMBEDDED:
+    OPTION_PROBLEMS += [
+        Problem(name, f"{name} is not set.", f"Set {name} or {name}_FILE.")
+        for name in ("SECRET_KEY", "SECRETS_KEYS")
+        if not _options[name] and name not in _unusable
+    ]
+if OPTION_PROBLEMS:
+    # No process serves like this; the checks must run.
+    SECRET_KEY = get_random_secret_key()
+else:
     SECRET_KEY = SECRET_KEY or keep_in_file(VAR_DIR / "secret_key", get_random_secret_key)
     SECRETS_KEYS = SECRETS_KEYS or [keep_in_file(VAR_DIR / "secrets_key", generate_key)]
-else:
-    for _name in ("SECRET_KEY", "SECRETS_KEYS"):
-        if not _options[_name]:
-            OPTION_PROBLEMS.append(Problem(_name, f"{_name} is not set.", f"Set {_name} or {_name}_FILE."))
-    SECRET_KEY = SECRET_KEY or get_random_secret_key()
 
 ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
 CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]
@@ -108,6 +117,8 @@ if EMBEDDED:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": VAR_DIR / "switchyard.sqlite3",
             "CONN_MAX_AGE": None,
+            # A file like the real one: a database in memory locks its tables between threads.
+            "TEST": {"NAME": VAR_DIR / "test.sqlite3"},
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,
@@ -116,6 +127,8 @@ if EMBEDDED:
             },
         }
     }
+elif "DATABASE_URL" in _unusable:
+    DATABASES = {"default": {"ENGINE": "django.db.backends.dummy"}}
 else:
     DATABASES = {"default": env.db_url_config(_options["DATABASE_URL"])}
     DATABASES["default"]["OPTIONS"] = {
@@ -126,10 +139,19 @@ else:
 BROKER_DIR = VAR_DIR / "broker"
 if _options["BROKER_URL"]:
     CELERY_BROKER_URL = _options["BROKER_URL"]
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 5}
+    # A wake-up that the broker does not take is dropped at once: the sweep makes up for it.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        "socket_connect_timeout": 1,
+        "socket_timeout": 5,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.1,
+    }
 else:
-    CELERY_BROKER_URL = "filesystem://"
-    BROKER_DIR.mkdir(parents=True, exist_ok=True)
+    # kombu complains about a URL without a host.
+    CELERY_BROKER_URL = "filesystem://localhost//"
+    if not OPTION_PROBLEMS:
+        BROKER_DIR.mkdir(exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR),
         "data_folder_out": str(BROKER_DIR),
@@ -162,6 +184,8 @@ if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):
             "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
         }
     }
+elif OPTION_PROBLEMS:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 else:
     CACHES = {
         "default": {
@@ -187,11 +211,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
+# Served right out of the packages: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -203,22 +223,37 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["spaces.api.permissions.IsAllowedInSpace"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PARSER_CLASSES": ["rules.api.parsers.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "spaces.api.schema.OperationSchema",
+    "DEFAULT_FILTER_BACKENDS": ["spaces.api.queries.QueryFilter"],
     "EXCEPTION_HANDLER": "spaces.api.problems.handle_exception",
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Switchyard API",
     "DESCRIPTION": "Routes events to the systems that must act on them.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": r"/api/v1(/spaces/\{space\}(?=/))?",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "actions.models.REASONS"},
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
-UNFOLD = {"SITE_TITLE": "Switchyard", "SITE_HEADER": "Switchyard", "SITE_SYMBOL": "alt_route"}
+UNFOLD = {
+    "SITE_TITLE": "Switchyard",
+    "SITE_HEADER": "Switchyard",
+    "SITE_SYMBOL": "alt_route",
+    "STYLES": ["connectors_project.console.stylesheet"],
+    "DASHBOARD_CALLBACK": "connectors_project.dashboard.fill",
+    "SIDEBAR": {"command_search": True, "navigation": "connectors_project.console.sidebar"},
+    "COMMAND": {
+        "search_models": ["connectors.connector", "actions.action", "rules.rule", "spaces.space", "spaces.apikey"]
+    },
+}
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -1,16 +1,33 @@
 """What each process does as it starts."""
 
 import logging
+import sys
 from typing import Any
 
-from celery.signals import beat_init, setup_logging, worker_ready
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from django.core.checks import ERROR, run_checks
 
 logger = logging.getLogger(__name__)
+
+
+def refuse_if_misconfigured() -> None:
+    """End the process with status 1 and each error of the system checks on standard error, if there is one."""
+    errors = [message for message in run_checks() if message.level >= ERROR]
+    for error in errors:
+        sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
+    if errors:
+        sys.exit(1)
 
 
 @setup_logging.connect
 def _leave_logging_alone(**_: Any) -> None:
     """With a receiver here Celery keeps its hands off the root logger's level, which LOG_LEVEL sets."""
+
+
+@worker_init.connect
+@beat_init.connect
+def _refuse_if_misconfigured(**_: Any) -> None:
+    refuse_if_misconfigured()
 
 
 @worker_ready.connect

@@ -26,10 +26,12 @@ import psycopg
 import redis
 
 from connectors.secrets import generate_key
+from connectors_project.processes import beat_command, web_command, worker_command
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+_WEB_DEFAULTS = (("WEB_WORKERS", "1"), ("WEB_THREADS", "32"))
 
 Process = subprocess.Popen[bytes]
 
@@ -172,6 +174,7 @@ class Switchyard:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
+            "DJANGO_SETTINGS_MODULE": "connectors_project.settings",
             "VAR_DIR": str(directory / "var"),
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
@@ -250,21 +253,18 @@ class Switchyard:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in sorted(self.directory.glob("*.log")))
 
     def _launch_web(self) -> Process:
-        threads = self.environment.get("WEB_THREADS", "32")
-        command = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--blocking-threads", threads, "connectors_project.wsgi:application"]
+        workers, threads = (int(self.environment.get(name, default)) for name, default in _WEB_DEFAULTS)
+        command = web_command("127.0.0.1", self.port, workers, threads)
         self.web = self._launch("web", command, lambda _: self._web_answers())
         return self.web
 
     def _launch_worker(self) -> Process:
-        command = ["celery", "-A", "connectors_project", "worker", "-n", f"worker{self._started}@%h"]
-        process = self._launch("worker", command, lambda log: "Worker is ready" in log.read_text())
+        process = self._launch("worker", worker_command(), lambda log: "Worker is ready" in log.read_text())
         self.workers.append(process)
         return process
 
     def _launch_beat(self) -> Process:
-        command = ["celery", "-A", "connectors_project", "beat"]
-        self.beat = self._launch("beat", command, lambda log: "Scheduler is ready" in log.read_text())
+        self.beat = self._launch("beat", beat_command(), lambda log: "Scheduler is ready" in log.read_text())
         return self.beat
 
     def _launch(self, name: str, command: list[str], is_ready: Callable[[Path], bool]) -> Process:
@@ -272,7 +272,7 @@ class Switchyard:
         log = self.directory / f"{self._started:02}-{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                command,
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,
