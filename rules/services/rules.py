@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from actions.models import Action
 from rules.conditions import ConditionError, compile_condition
-from rules.models import Rule
+from rules.models import Rule, RuleAction
 from rules.types.base import Params
 from rules.types.registry import UnknownRuleType, get_type
 from spaces.errors import FieldError, InvalidInput
@@ -70,7 +70,7 @@ def create_rule(
         )
         with distinct_id(space.rules.all(), public_id=row.public_id):
             row.save(force_insert=True)
-        row.actions.set(triggered)
+        _link(row, triggered)
         bump_config_revision(space.pk)
     return row
 
@@ -87,7 +87,8 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
         row.updated_at = timezone.now()
         row.save()
         if "actions" in changes:
-            row.actions.set(triggered)
+            row.links.all().delete()
+            _link(row, triggered)
         bump_config_revision(row.space_id)
     return row
 
@@ -126,6 +127,10 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Action]:
     return actions
 
 
+def _link(row: Rule, actions: Iterable[Action]) -> None:
+    RuleAction.objects.bulk_create(RuleAction(rule=row, action=action) for action in actions)
+
+
 def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
     try:
         rule_type = get_type(type_id)
@@ -137,14 +142,11 @@ def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clean_condition(text: str) -> str:
-    condition = text.strip()
-    check_storable(condition, "/condition")
-    if condition:
-        try:
-            compile_condition(condition)
-        except ConditionError as error:
-            raise reject("/condition", f"line {error.line}, column {error.column}: {error.message}") from None
-    return condition
+    try:
+        compile_condition(text)
+    except ConditionError as error:
+        raise reject("/condition", f"line {error.line}, column {error.column}: {error.message}") from None
+    return text if text.strip() else ""
 
 
 def _lock_actions(row: Rule, actions: list[Action]) -> list[Action]:

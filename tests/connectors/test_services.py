@@ -207,9 +207,13 @@ def test_secrets_are_merged_absent_keeps_and_null_clears(space: Space) -> None:
 def test_each_change_moves_the_version_and_the_revision(space: Space) -> None:
     connector = make_vault(space)
     before, was = revision(space), stored(connector).updated_at
-    for version, change in enumerate(
-        ({"name": "B"}, {"enabled": False}, {"config": {"url": URL}}, {"secrets": {"token": "x"}}), start=2
-    ):
+    changes: list[dict[str, Any]] = [
+        {"name": "B"},
+        {"enabled": False},
+        {"config": {"url": URL}},
+        {"secrets": {"token": "x"}},
+    ]
+    for version, change in enumerate(changes, start=2):
         assert update_connector(connector, **change).version == version
         assert stored(connector).version == version
         assert revision(space) == before + version - 1
