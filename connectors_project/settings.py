@@ -8,6 +8,7 @@ import environ
 from django.core.management.utils import get_random_secret_key
 
 from connectors.secrets import generate_key
+from connectors_project.logs import configure_logs
 from connectors_project.options import Problem, check_var_dir, keep_in_file, read_options
 
 # Lets generic Django classes be subscripted at run time, as the type checker reads them.
@@ -82,6 +83,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "connectors_project.health.HealthMiddleware",
+    "connectors_project.logs.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -262,11 +265,4 @@ SESSION_COOKIE_HTTPONLY = True
 # The ingest view reads the body itself, under MAX_BODY_BYTES.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": _options["LOG_LEVEL"]},
-    "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
-}
+LOGGING = configure_logs(_options["LOG_LEVEL"], as_json=_options["LOG_JSON"])
