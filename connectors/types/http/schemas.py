@@ -15,6 +15,7 @@ Verify = Literal["full", "certificate", "none"]
 
 JSON_TYPE = "application/json"
 _MAX_PEM = 256 * 1024
+_PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
 
 
 class HttpConfig(Config):
@@ -51,12 +52,14 @@ class HttpConfig(Config):
         title="Certificate authorities",
         description="PEM. Trusted in place of the system's.",
         max_length=_MAX_PEM,
+        json_schema_extra=_PEM,
     )
     client_cert: str = Field(
         "",
         title="Client certificate",
         description="PEM, with its chain. Its key is a secret.",
         max_length=_MAX_PEM,
+        json_schema_extra=_PEM,
     )
 
     @field_validator("url")
@@ -100,7 +103,11 @@ class HttpSecrets(Secrets):
         None, title="Bearer token", description="For bearer authentication.", max_length=8000
     )
     client_key: SecretStr | None = Field(
-        None, title="Key of the client certificate", description="PEM, without a passphrase.", max_length=_MAX_PEM
+        None,
+        title="Key of the client certificate",
+        description="PEM, without a passphrase.",
+        max_length=_MAX_PEM,
+        json_schema_extra=_PEM,
     )
 
     @field_validator("token")

@@ -1,0 +1,179 @@
+"""The console's pages of actions."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+
+from actions.models import Action
+from actions.services import create_action, delete_action, update_action
+from connectors.models import Connector
+from connectors.types.registry import all_types
+from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, display
+from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
+from spaces.admin.markup import object_link
+from spaces.admin.schema_fields import SchemaFields
+from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
+
+
+class ActionForm(TypedForm):
+    """An action; its params are those of its connector's type."""
+
+    connector_type: ClassVar[str] = ""
+
+    class Meta:
+        model = Action
+        fields = ["name", "public_id", "connector", "enabled", "max_attempts", "expires_after"]
+
+    @property
+    def type_id(self) -> str:
+        """The id of the connector's type."""
+        return self.connector_type
+
+
+@admin.register(Action)
+class ActionAdmin(TypedModelAdmin):
+    """What: messages, each to one connector."""
+
+    form: type[forms.ModelForm[Any]] = ActionForm
+    list_display = ["name_and_id", "space", "connector_link", "enabled", "rule_count", "updated_at"]
+    list_filter = [("space", RelatedDropdownFilter), ("enabled", BooleanRadioFilter)]
+    list_filter_submit = True
+    list_select_related = ["space", "connector"]
+    list_per_page = 50
+    search_fields = ["name", "public_id", "connector__name", "connector__public_id"]
+    actions = ["enable_selected", "disable_selected"]
+    section_titles = {
+        "params": ("Message", "Every text is a template over the event, such as {{ event.data.site }}."),
+    }
+
+    @display(description="Action", header=True, ordering="name")
+    def name_and_id(self, action: Action) -> tuple[str, str]:
+        """Name over ID."""
+        return action.name, action.public_id
+
+    @display(description="Connector", ordering="connector__name")
+    def connector_link(self, action: Action) -> str:
+        """The connector that the action sends through."""
+        return object_link(action.connector, action.connector.name)
+
+    @display(description="Rules", ordering="rule_count")
+    def rule_count(self, action: Any) -> int:
+        """The number of rules that trigger the action."""
+        return int(action.rule_count)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the actions, each with its number of rules."""
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        counted: QuerySet[Any] = queryset.annotate(rule_count=Count("rules"))
+        return counted
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """Ask for the space and the connector first: the connector's type tells the form's fields."""
+        if request.method == "POST" or _connector(request, None) or not self.has_add_permission(request):
+            return super().add_view(request, form_url, extra_context)
+        space = chosen_space(request)
+        if space is None:
+            return ask_for_space(self, request)
+        return ask(
+            self, request, "connector", forms.ModelChoiceField(space.connectors.all(), widget=self._select(space.pk))
+        )
+
+    @property
+    def conditional_fields(self) -> dict[str, str]:
+        """Nothing: the form has the fields of one type only."""
+        return {}
+
+    def sections(self) -> Sections:
+        """Return the params of every connector type."""
+        return {
+            declared.id: (SchemaFields(declared.params_model, f"{declared.id}_params", "params", "/params"),)
+            for declared in all_types().values()
+        }
+
+    def sections_for(self, request: HttpRequest, obj: Action | None) -> Sections:
+        """Return the params of the type of the action's connector."""
+        connector = _connector(request, obj)
+        sections = self.sections().get(connector.type) if connector else None
+        return {connector.type: sections} if connector and sections else {}
+
+    def values(self, request: HttpRequest, section: SchemaFields, obj: Action | None) -> Mapping[str, Any]:
+        """Return the action's params, or what its type proposes for a new one."""
+        if obj is not None:
+            return super().values(request, section, obj)
+        connector = _connector(request, obj)
+        return all_types()[connector.type].default_params() if connector else {}
+
+    def own_fields(self, request: HttpRequest, obj: Action | None) -> dict[str, Any]:
+        """Return the connector's type, and the choice of connectors of the same space."""
+        connector = _connector(request, obj)
+        space_id = obj.space_id if obj else connector.space_id if connector else None
+        offered = Connector.objects.all() if space_id is None else Connector.objects.filter(space=space_id)
+        field = forms.ModelChoiceField(offered, widget=self._select(space_id))
+        fixed = {"public_id": None} if obj else {}
+        return {"connector_type": connector.type if connector else "", "connector": field, **fixed}
+
+    def own_fieldsets(self, request: HttpRequest, obj: Action | None) -> list[Any]:
+        """Return what every action has."""
+        space = ["space"] if obj else []
+        return [
+            (None, {"fields": ["name", "public_id", *space, "connector", "enabled"]}),
+            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> list[Any]:
+        """Return the fields that never change."""
+        return ["public_id", "space"] if obj else []
+
+    def add(self, request: HttpRequest, form: ActionForm) -> Action:
+        """Create the action in its connector's space."""
+        return create_action(
+            form.cleaned_data["connector"].space,
+            public_id=form.cleaned_data["public_id"] or None,
+            connector=form.cleaned_data["connector"],
+            name=form.cleaned_data["name"],
+            params=form.collect("params"),
+            max_attempts=form.cleaned_data["max_attempts"],
+            expires_after=form.cleaned_data["expires_after"],
+            enabled=form.cleaned_data["enabled"],
+        )
+
+    def change(self, request: HttpRequest, stored: Action, form: ActionForm) -> Action:
+        """Change the action."""
+        return update_action(
+            stored,
+            connector=form.cleaned_data["connector"],
+            name=form.cleaned_data["name"],
+            params=form.collect("params"),
+            max_attempts=form.cleaned_data["max_attempts"],
+            expires_after=form.cleaned_data["expires_after"],
+            enabled=form.cleaned_data["enabled"],
+        )
+
+    def delete(self, stored: Action) -> None:
+        """Delete the action."""
+        delete_action(stored)
+
+    def switch(self, stored: Action, enabled: bool) -> None:
+        """Enable or disable the action."""
+        update_action(stored, enabled=enabled)
+
+    def users(self, stored: Action) -> Iterable[Model]:
+        """Return the rules that trigger the action."""
+        rules: Iterable[Model] = stored.rules.all()
+        return rules
+
+    def _select(self, space_id: int | None) -> SelectOfSpace:
+        select = SelectOfSpace(Action._meta.get_field("connector"), self.admin_site)
+        select.space_id = space_id
+        return select
+
+
+def _connector(request: HttpRequest, action: Action | None) -> Connector | None:
+    """Return the connector that the request names, else the action's."""
+    named = request.POST.get("connector") or request.GET.get("connector") or ""
+    found = Connector.objects.filter(pk=int(named)).first() if named.isdecimal() else None
+    return found or (action.connector if action else None)

@@ -1,0 +1,150 @@
+"""The console's pages of deliveries."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from actions.admin.event_log import OUTCOME_LABELS
+from actions.models import Delivery, EventLogEntry
+from connectors.outcomes import Reason
+from spaces.admin.base import ChoicesDropdownFilter, RelatedDropdownFilter, display
+from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds, when
+from spaces.admin.read_only import HotTableAdmin
+
+STATE_LABELS = {
+    Delivery.State.PENDING.value: "info",
+    Delivery.State.LEASED.value: "warning",
+    Delivery.State.DELIVERED.value: "success",
+    Delivery.State.DEAD.value: "danger",
+}
+# A delivery has one entry for each attempt and a few more; a page shows no more than these.
+SHOWN_ENTRIES = 100
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(HotTableAdmin):
+    """Each event's way through an action: what is waiting, what arrived, what is dead and why."""
+
+    list_display = [
+        "id",
+        "state_label",
+        "last_reason",
+        "space",
+        "rule_link",
+        "action_link",
+        "connector_link",
+        "attempts",
+        "due_at",
+        "created_at",
+    ]
+    list_display_links = ["id"]
+    list_filter = [
+        ("space", RelatedDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("last_reason", ChoicesDropdownFilter),
+    ]
+    indexed_filters = ("state__exact", "event_id__exact")
+    search_fields = ["rule_id", "last_detail"]
+    search_help_text = "Number of a delivery or of an event, ID of a rule, or words of the detail."
+    change_form_after_template = "admin/actions/delivery/attempts.html"
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "state_on_page",
+                    "last_reason",
+                    "last_detail",
+                    "attempts",
+                    "lost_leases",
+                    "event_link",
+                    "rule_link",
+                    "action_link",
+                    "connector_link",
+                    "space",
+                    "webhook_id",
+                ]
+            },
+        ),
+        ("Times", {"fields": [("created_at", "due_at"), ("expires_at", "finished_at")]}),
+        ("Message", {"fields": ["message_block"]}),
+    ]
+
+    @display(description="State", label=STATE_LABELS)
+    def state_label(self, delivery: Delivery) -> str:
+        """The state."""
+        return delivery.state
+
+    @display(description="State")
+    def state_on_page(self, delivery: Delivery) -> SafeString:
+        """The state, for the delivery's own page."""
+        return label(delivery.state, STATE_LABELS.get(delivery.state, "default"))
+
+    @display(description="Event")
+    def event_link(self, delivery: Delivery) -> SafeString:
+        """The event that is delivered."""
+        return page_link("rules.event", delivery.event_id, f"Event {delivery.event_id}")
+
+    @display(description="Rule")
+    def rule_link(self, delivery: Delivery) -> SafeString:
+        """The rule that matched."""
+        return list_link("rules.rule", delivery.rule_id, public_id=delivery.rule_id, space__id__exact=delivery.space_id)
+
+    @display(description="Action")
+    def action_link(self, delivery: Delivery) -> SafeString:
+        """The action that says what is sent."""
+        return named_link(delivery, "action")
+
+    @display(description="Connector")
+    def connector_link(self, delivery: Delivery) -> SafeString:
+        """The connector that it is sent through."""
+        return named_link(delivery, "connector")
+
+    @display(description="Message")
+    def message_block(self, delivery: Delivery) -> SafeString:
+        """The message as it is sent."""
+        return json_block(delivery.message)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the deliveries, with what they refer to: read apart, for it may be deleted."""
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        return queryset.prefetch_related("space", "action", "connector")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by number, or by the words of a search."""
+        if search_term.isdecimal():
+            number = int(search_term)
+            return queryset.filter(Q(pk=number) | Q(event_id=number)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the delivery with its entries in the event log."""
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **_attempts(object_id)})
+
+
+def _attempts(object_id: str) -> dict[str, Any]:
+    if not object_id.isdecimal():
+        return {}
+    entries = EventLogEntry.objects.filter(delivery_id=int(object_id)).order_by("pk")[:SHOWN_ENTRIES]
+    return {"attempts": [_shown(entry) for entry in entries]}
+
+
+def _shown(entry: EventLogEntry) -> dict[str, Any]:
+    return {
+        "title": f"Attempt {entry.attempt}" if entry.attempt else entry.action,
+        "time": when(entry.time),
+        "outcome": label(entry.outcome, OUTCOME_LABELS.get(entry.outcome, "default")),
+        "reason": "" if entry.reason == Reason.OK else entry.reason,
+        "duration": seconds(entry.duration) if entry.duration else EMPTY,
+        "message": entry.message,
+        "request": json_block(entry.request) if entry.request else "",
+        "response": json_block(entry.response) if entry.response else "",
+        "link": page_link("actions.eventlogentry", entry.pk, f"Entry {entry.pk}"),
+    }

@@ -1,0 +1,52 @@
+"""What frames every page of the console: the sidebar and the stylesheet."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+# Group: (title, model as "app.name", icon in Material Symbols).
+_PAGES = {
+    "Connect": [
+        ("Connectors", "connectors.connector", "hub"),
+        ("Actions", "actions.action", "send"),
+        ("Rules", "rules.rule", "rule"),
+    ],
+    "Observe": [
+        ("Events", "rules.event", "bolt"),
+        ("Deliveries", "actions.delivery", "local_shipping"),
+        ("Event log", "actions.eventlogentry", "receipt_long"),
+    ],
+    "Administer": [
+        ("Spaces", "spaces.space", "workspaces"),
+        ("API keys", "spaces.apikey", "key"),
+        ("Users", "auth.user", "person"),
+        ("Groups", "auth.group", "group"),
+        ("Schedules", "django_celery_beat.periodictask", "schedule"),
+    ],
+}
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups of pages that this user may open."""
+    overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"items": [overview]}]
+    for title, pages in _PAGES.items():
+        items = [_item(*page) for page in pages if _may_open(request, page[1])]
+        groups.append({"title": title, "separator": True, "items": items})
+    return groups
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """Return the URL of the console's own stylesheet."""
+    return static("switchyard/console.css")
+
+
+def _item(title: str, model: str, icon: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+
+
+def _may_open(request: HttpRequest, model: str) -> bool:
+    app, name = model.split(".")
+    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))

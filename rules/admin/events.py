@@ -1,0 +1,118 @@
+"""The console's pages of events."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from actions.admin.deliveries import STATE_LABELS
+from actions.models import Delivery
+from rules.models import Event
+from spaces.admin.base import RelatedDropdownFilter, display
+from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link, when
+from spaces.admin.read_only import HotTableAdmin
+
+# An event that many rules match has as many deliveries; a page shows no more than these.
+SHOWN_DELIVERIES = 100
+
+
+@admin.register(Event)
+class EventAdmin(HotTableAdmin):
+    """What happened, newest first."""
+
+    list_display = ["type", "source", "event_id", "subject", "space", "received", "delivery_count"]
+    list_display_links = ["type"]
+    list_filter = [("space", RelatedDropdownFilter)]
+    search_fields = ["type", "source", "subject", "event_id"]
+    search_help_text = "Number of an event, or words of its type, source, subject or id."
+    change_form_after_template = "admin/rules/event/deliveries.html"
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "type",
+                    "source",
+                    "event_id",
+                    "subject",
+                    "space",
+                    ("happened", "received"),
+                    ("datacontenttype", "dataschema"),
+                ]
+            },
+        ),
+        ("Data", {"fields": ["data_block"]}),
+        ("Extension attributes", {"fields": ["extensions_block"]}),
+    ]
+
+    @display(description="Received")
+    def received(self, event: Event) -> str:
+        """When it came in."""
+        return when(event.received_at)
+
+    @display(description="Happened")
+    def happened(self, event: Event) -> str:
+        """When it happened, as its sender says."""
+        return when(event.time)
+
+    @display(description="Deliveries")
+    def delivery_count(self, event: Any) -> SafeString | int:
+        """How many deliveries it made."""
+        count = int(event.delivery_count)
+        return list_link("actions.delivery", str(count), event_id__exact=event.pk) if count else 0
+
+    @display(description="Data")
+    def data_block(self, event: Event) -> str | SafeString:
+        """The data: JSON indented, text as it is, bytes in base64."""
+        if event.data is None:
+            return EMPTY
+        return code_block(event.data) if isinstance(event.data, str) else json_block(event.data)
+
+    @display(description="Attributes")
+    def extensions_block(self, event: Event) -> str | SafeString:
+        """The CloudEvents extension attributes."""
+        return json_block(event.extensions) if event.extensions else EMPTY
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the events, each with its number of deliveries, which an index counts."""
+        of_event = Delivery.objects.filter(event_id=OuterRef("pk")).order_by().values("event_id")
+        count = Subquery(of_event.annotate(count=Count(F("pk"))).values("count"), output_field=IntegerField())
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        counted: QuerySet[Any] = queryset.annotate(delivery_count=Coalesce(count, 0))
+        return counted.prefetch_related("space")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by the words of a search, or by number."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        return (found | queryset.filter(Q(pk=int(search_term)))) if search_term.isdecimal() else found, duplicates
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the event with its deliveries."""
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **_deliveries(object_id)})
+
+
+def _deliveries(object_id: str) -> dict[str, Any]:
+    if not object_id.isdecimal():
+        return {}
+    of_event = Delivery.objects.filter(event_id=int(object_id)).order_by("pk").prefetch_related("action", "connector")
+    rows = [
+        [
+            page_link("actions.delivery", delivery.pk, f"Delivery {delivery.pk}"),
+            label(delivery.state, STATE_LABELS.get(delivery.state, "default")),
+            delivery.last_reason or EMPTY,
+            list_link("rules.rule", delivery.rule_id, public_id=delivery.rule_id, space__id__exact=delivery.space_id),
+            named_link(delivery, "action"),
+            named_link(delivery, "connector"),
+            delivery.attempts,
+        ]
+        for delivery in of_event[:SHOWN_DELIVERIES]
+    ]
+    headers = ["Delivery", "State", "Reason", "Rule", "Action", "Connector", "Attempts"]
+    return {"deliveries": {"headers": headers, "rows": rows}}

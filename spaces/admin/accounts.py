@@ -1,0 +1,32 @@
+"""Django's own users and groups, on the console's classes."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as _DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+
+from spaces.admin.base import AdminPasswordChangeForm, ModelAdmin, UserChangeForm, UserCreationForm
+
+if TYPE_CHECKING:
+    DjangoUserAdmin = _DjangoUserAdmin[User]
+else:
+    DjangoUserAdmin = _DjangoUserAdmin
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):
+    """People who may sign in to the console."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Groups of users."""
