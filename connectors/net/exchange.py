@@ -8,8 +8,6 @@ from connectors.net.tls import Tls
 from connectors.outcomes import Reason
 
 MAX_BODY = 16 * 1024  # bytes of a response's body that are kept
-MAX_HEADER_BYTES = 64 * 1024
-MAX_HEADERS = 200
 
 _NO_TLS_SETTINGS = Tls()
 
@@ -24,8 +22,8 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
     timeout: float = 15.0
     tls: Tls = _NO_TLS_SETTINGS
     tag: Any = None

@@ -3,16 +3,18 @@
 import socket
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import pycurl
 
-from connectors.net.exchange import MAX_BODY, MAX_HEADER_BYTES, MAX_HEADERS, Failure, Request, Response, Result
+from connectors.net.exchange import MAX_BODY, Failure, Request, Response, Result
 from connectors.net.policy import NetworkPolicy
 from connectors.net.tls import Tls, ca_bundle
 from connectors.outcomes import Reason
 
 CONNECT_TIMEOUT: Final = 10.0
+_CACHED_LINE: Final = 256
 _NOTHING: Final = Request("GET", "", {})
 
 _TLS_FAULTS: Final = {
@@ -24,6 +26,7 @@ _TLS_FAULTS: Final = {
     pycurl.E_USE_SSL_FAILED,
 }
 _NOT_HTTP: Final = {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_FTP_WEIRD_SERVER_REPLY}
+_TOO_LARGE: Final = 100  # CURLE_TOO_LARGE, which pycurl has no name for
 _VERIFY_PEER: Final = {"full": 1, "certificate": 1, "none": 0}
 _VERIFY_HOST: Final = {"full": 2, "certificate": 0, "none": 0}
 
@@ -42,10 +45,10 @@ class Slot:
         self._tls: Tls | None = None
         self._timeout = 0.0
         self._url = ""
+        self._method = ""
         self._began = 0.0
         self._blocked = False
         self._header_lines: list[bytes] = []
-        self._header_bytes = 0
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._set_up()
@@ -63,7 +66,8 @@ class Slot:
         setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
         setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         setopt(pycurl.SOCKOPTFUNCTION, self._see_socket)
-        setopt(pycurl.HEADERFUNCTION, self._take_header)
+        # libcurl itself gives up on an answer with more than 300 KiB or 5,000 lines of headers, interim ones included.
+        setopt(pycurl.HEADERFUNCTION, self._header_lines.append)
         setopt(pycurl.WRITEFUNCTION, self._take_body)
 
     def prepare(self, request: Request, timeout: float) -> None:
@@ -86,11 +90,12 @@ class Slot:
             setopt(pycurl.HTTPGET, 1)
         else:
             setopt(pycurl.POSTFIELDS, request.body)
-        setopt(pycurl.CUSTOMREQUEST, request.method)
+        if request.method != self._method:
+            setopt(pycurl.CUSTOMREQUEST, request.method)
+            self._method = request.method
         self._blocked = False
-        self._header_lines = []
-        self._header_bytes = 0
-        self._body = []
+        self._header_lines.clear()
+        self._body.clear()
         self._body_bytes = 0
         self._began = time.perf_counter()
 
@@ -132,10 +137,8 @@ class Slot:
             return Reason.BAD_CONFIG, "The certificate authorities to trust cannot be read."
         if code == pycurl.E_URL_MALFORMAT:
             return Reason.BAD_CONFIG, "The URL cannot be used."
-        if len(self._header_lines) > MAX_HEADERS or self._header_bytes > MAX_HEADER_BYTES:
-            return Reason.RETRY_CONNECT, (
-                f"{self._host()} sent more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES // 1024} KiB of them."
-            )
+        if code == _TOO_LARGE:
+            return Reason.RETRY_CONNECT, f"{self._host()} sent too many headers."
         if code in _NOT_HTTP:
             return Reason.RETRY_CONNECT, f"What {self._host()} answers is not HTTP."
         return Reason.RETRY_CONNECT, f"The connection to {self._host()} broke before the answer was complete."
@@ -177,13 +180,6 @@ class Slot:
         self._note_socket(descriptor)
         return int(pycurl.SOCKOPT_OK)
 
-    def _take_header(self, line: bytes) -> int | None:
-        self._header_bytes += len(line)
-        self._header_lines.append(line)
-        if self._header_bytes > MAX_HEADER_BYTES or len(self._header_lines) > MAX_HEADERS:
-            return 0
-        return None
-
     def _take_body(self, chunk: bytes) -> int | None:
         self._body_bytes += len(chunk)
         self._body.append(chunk)
@@ -193,9 +189,18 @@ class Slot:
 def _parse_headers(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(b":")
-        if colon:
-            headers.setdefault(name.decode("latin-1").lower(), value.strip().decode("latin-1"))
-        elif line.startswith(b"HTTP/"):
+        name, value = _parse_header(line) if len(line) <= _CACHED_LINE else _split_header(line)
+        if name.startswith("http/"):
             headers.clear()  # what came before was an interim answer, as 103
+        elif name and name not in headers:
+            headers[name] = value
     return headers
+
+
+def _split_header(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.strip().lower(), value.strip()
+
+
+# A receiver's answers are much the same.
+_parse_header = lru_cache(maxsize=1024)(_split_header)

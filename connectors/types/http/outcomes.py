@@ -44,11 +44,12 @@ def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
         detail = clean(result.detail, masker)
         return Outcome(request.tag, result.reason, detail, duration=result.duration, request=summary)
     reason = reason_for(result.status)
+    wait = result.headers.get("retry-after")
     return Outcome(
         request.tag,
         reason,
-        _detail(result, masker),
-        parse_retry_after(result.headers.get("retry-after", "")) if reason.is_retry else None,
+        _explain_redirect(result, masker) if reason is Reason.BAD_CONFIG else _status_line(result.status),
+        parse_retry_after(wait) if wait and reason.is_retry else None,
         result.duration,
         summary,
         _summarise(result, masker),
@@ -88,12 +89,10 @@ def clean(text: str, masker: Masker, *, is_cut: bool = False) -> str:
     return masker.mask(text.replace("\0", ""), is_cut=is_cut)
 
 
-def _detail(response: Response, masker: Masker) -> str:
-    line = _status_line(response.status)
-    if reason_for(response.status) is Reason.BAD_CONFIG:
-        location = clean(response.headers.get("location", "")[:_MAX_HEADER], masker)
-        return f"{line}: redirects are not followed" + (f", it points to {location}." if location else ".")
-    return line
+def _explain_redirect(response: Response, masker: Masker) -> str:
+    location = clean(response.headers.get("location", "")[:_MAX_HEADER], masker)
+    where = f", it points to {location}" if location else ""
+    return f"{_status_line(response.status)}: redirects are not followed{where}."
 
 
 @cache
@@ -109,7 +108,9 @@ def _summarise(response: Response, masker: Masker) -> dict[str, Any]:
         name: clean(response.headers[name][:_MAX_HEADER], masker) for name in _KEPT_HEADERS if name in response.headers
     }
     body = ""
-    if response.body:
-        text = _decoder("replace").decode(response.body, final=not response.is_cut)
-        body = clean(text, masker, is_cut=response.is_cut)
+    if response.is_cut:
+        # The cut may have split a character.
+        body = clean(_decoder("replace").decode(response.body), masker, is_cut=True)
+    elif response.body:
+        body = clean(response.body.decode("utf-8", "replace"), masker)
     return {"status": response.status, "headers": headers, "body": body}
