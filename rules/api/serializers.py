@@ -2,30 +2,66 @@
 
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from actions.models import Action
 from rules.models import Event, Rule
 from rules.services import create_rule, update_rule
 from rules.types.base import AnyRuleType
-from spaces.api.serializers import ObjectSerializer, PublicIdsField
+from spaces.api.serializers import ObjectSerializer
+
+MAX_ACTIONS = 100
 
 
+class ActionsField(serializers.ListField):
+    """The actions of a rule, by their public ids."""
+
+    child = serializers.CharField()
+
+    def get_attribute(self, instance: Rule) -> list[str]:
+        return [link.action.public_id for link in instance.links.all()]
+
+    def to_internal_value(self, data: Any) -> list[Action]:
+        wanted = super().to_internal_value(data)
+        if len(wanted) > MAX_ACTIONS:
+            raise serializers.ValidationError(f"Use at most {MAX_ACTIONS} actions.")
+        space = self.context["view"].space
+        found = {action.public_id: action for action in Action.objects.filter(space=space, public_id__in=wanted)}
+        missing = {
+            str(position): [f'There is no "{name}" in this space.']
+            for position, name in enumerate(wanted)
+            if name not in found
+        }
+        if missing:
+            raise serializers.ValidationError(missing)
+        return [found[name] for name in wanted]
+
+
+EXAMPLE = {
+    "id": "large-orders",
+    "name": "Large orders",
+    "rule_type_id": "event",
+    "params": {"event_types": ["order.paid"]},
+    "condition": "event.data.total > 100.0",
+    "tags": ["orders"],
+    "actions": ["tell-order-desk"],
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
 class RuleSerializer(ObjectSerializer[Rule]):
     """When to trigger actions: a rule type with its params, and a condition."""
 
     fixed: ClassVar = ("id", "rule_type_id")
 
-    id = serializers.CharField(source="public_id", required=False, help_text="Yours to choose; made up when not sent.")
     rule_type_id = serializers.CharField(source="type", default="event", help_text="One of the rule types.")
     params = serializers.DictField(default=dict, help_text="As the type's `params_schema` says.")
     condition = serializers.CharField(
         default="", allow_blank=True, trim_whitespace=False, help_text="CEL; empty matches every event of the params."
     )
     tags = serializers.ListField(child=serializers.CharField(), default=list)
-    actions = PublicIdsField(
-        queryset=Action.objects.all(), default=list, help_text="IDs of actions of the same space, in their order."
-    )
+    actions = ActionsField(default=list, help_text="IDs of actions of the same space, in order.")
 
     class Meta:
         model = Rule
@@ -63,7 +99,6 @@ class EventSerializer(serializers.ModelSerializer[Event]):
     """A CloudEvents 1.0 envelope; its own ``id`` attribute is ``event_id`` here, ``id`` is our key."""
 
     extensions = serializers.DictField(help_text="Further CloudEvents attributes.")
-    data = serializers.JSONField(allow_null=True, help_text="JSON as it came; text as a string; bytes in base64.")
 
     class Meta:
         model = Event

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import IO, Any
 from urllib.parse import parse_qs
 
@@ -52,6 +53,7 @@ def events_view(read_events: Callable[..., HttpResponseBase]) -> Callable[..., H
     """Return the view of a space's events: POST accepts some, any other method is left to ``read_events``."""
 
     @csrf_exempt
+    @wraps(read_events)
     def view(request: HttpRequest, space: str) -> HttpResponseBase:
         return accept(request, space) if request.method == "POST" else read_events(request, space=space)
 

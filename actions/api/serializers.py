@@ -1,0 +1,118 @@
+"""Actions, deliveries and event log entries, as the API shows them."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from actions.models import REASONS, Action, Delivery, EventLogEntry
+from actions.services import create_action, update_action
+from connectors.models import Connector
+from spaces.api.serializers import ObjectSerializer, PublicIdField
+
+EXAMPLE = {
+    "id": "tell-order-desk",
+    "name": "Tell the order desk",
+    "connector": "order-desk",
+    "params": {"body": {"text": "{{ event.data.total }} paid at {{ event.source }}"}},
+    "max_attempts": 5,
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
+class ActionSerializer(ObjectSerializer[Action]):
+    """A templated message to one connector, and how hard to try to deliver it."""
+
+    connector = PublicIdField[Connector](
+        queryset=Connector.objects.all(), help_text="ID of a connector of the same space."
+    )
+    connector_type_id = serializers.CharField(source="connector.type", read_only=True)
+    params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
+    referenced_by_count = serializers.IntegerField(read_only=True, help_text="How many rules trigger it.")
+
+    class Meta:
+        model = Action
+        fields = [
+            "id",
+            "name",
+            "connector",
+            "connector_type_id",
+            "params",
+            "max_attempts",
+            "expires_after",
+            "enabled",
+            "version",
+            "referenced_by_count",
+            "created_at",
+            "updated_at",
+        ]
+
+    def create(self, validated_data: dict[str, Any]) -> Action:
+        return create_action(**validated_data)
+
+    def update(self, instance: Action, validated_data: dict[str, Any]) -> Action:
+        return update_action(instance, **validated_data)
+
+
+class DeliverySerializer(serializers.ModelSerializer[Delivery]):
+    """One event through one action. What it names may be gone: an action or connector is then null."""
+
+    event = serializers.IntegerField(source="event_id", help_text="Key of the event.")
+    rule = serializers.CharField(source="rule_id", help_text="ID of the rule.")
+    action = serializers.CharField(source="action_public_id", allow_null=True, help_text="ID of the action.")
+    connector = serializers.CharField(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
+    last_reason = serializers.ChoiceField(REASONS, allow_blank=True, read_only=True, help_text="Empty before a try.")
+    message = serializers.JSONField(help_text="The rendered params.")
+
+    class Meta:
+        model = Delivery
+        fields = [
+            "id",
+            "webhook_id",
+            "event",
+            "rule",
+            "action",
+            "connector",
+            "state",
+            "attempts",
+            "due_at",
+            "created_at",
+            "finished_at",
+            "expires_at",
+            "last_reason",
+            "last_detail",
+            "message",
+        ]
+        read_only_fields = fields
+
+
+class EventLogEntrySerializer(serializers.ModelSerializer[EventLogEntry]):
+    """What the system did, and what came of it."""
+
+    reason = serializers.ChoiceField(
+        REASONS, allow_blank=True, read_only=True, help_text="Why; empty for what has none."
+    )
+    request = serializers.JSONField(help_text="What was sent, secrets masked.")
+    response = serializers.JSONField(help_text="What came back, secrets masked and long bodies cut.")
+
+    class Meta:
+        model = EventLogEntry
+        fields = [
+            "id",
+            "time",
+            "provider",
+            "action",
+            "outcome",
+            "reason",
+            "duration",
+            "message",
+            "event_id",
+            "rule_id",
+            "action_id",
+            "connector_id",
+            "delivery_id",
+            "attempt",
+            "request",
+            "response",
+        ]
+        read_only_fields = fields

@@ -1,0 +1,72 @@
+"""Actions, deliveries and the event log."""
+
+from django.db.models import Count, OuterRef, Subquery
+from django_filters import CharFilter, ChoiceFilter, FilterSet
+
+from actions.api.serializers import ActionSerializer, DeliverySerializer, EventLogEntrySerializer
+from actions.models import REASONS, Action, Delivery, EventLogEntry
+from actions.services import delete_action
+from connectors.models import Connector
+from spaces.api.queries import FlagFilter, KeyFilter
+from spaces.api.views import ObjectViewSet, RecordViewSet
+
+
+class ActionFilter(FilterSet):
+    """What a list of actions can be narrowed to."""
+
+    connector = CharFilter("connector__public_id", label="ID of a connector.")
+    enabled = FlagFilter(label="Whether it may be used.")
+
+
+class ActionViewSet(ObjectViewSet[Action]):
+    """What to say to a connector."""
+
+    queryset = Action.objects.select_related("connector").annotate(referenced_by_count=Count("links"))
+    serializer_class = ActionSerializer
+    filterset_class = ActionFilter
+
+    def perform_destroy(self, instance: Action) -> None:
+        delete_action(instance)
+
+
+class DeliveryFilter(FilterSet):
+    """What a list of deliveries can be narrowed to."""
+
+    state = ChoiceFilter(choices=Delivery.State.choices, label="Where it stands.")
+    rule = CharFilter("rule_id", label="ID of a rule.")
+    action = CharFilter("action__public_id", label="ID of an action.")
+    connector = CharFilter("connector__public_id", label="ID of a connector.")
+    event = KeyFilter(field_name="event_id", label="Key of an event.")
+    reason = ChoiceFilter("last_reason", choices=REASONS, label="Reason of the last outcome.")
+
+
+class DeliveryViewSet(RecordViewSet[Delivery]):
+    """Events on their way through actions."""
+
+    # Subqueries, because a join would lose the deliveries whose action or connector is gone.
+    queryset = Delivery.objects.annotate(
+        action_public_id=Subquery(Action.objects.filter(pk=OuterRef("action_id")).values("public_id")),
+        connector_public_id=Subquery(Connector.objects.filter(pk=OuterRef("connector_id")).values("public_id")),
+    )
+    serializer_class = DeliverySerializer
+    filterset_class = DeliveryFilter
+
+
+class EventLogFilter(FilterSet):
+    """What the event log can be narrowed to."""
+
+    outcome = ChoiceFilter(choices=EventLogEntry._meta.get_field("outcome").choices, label="What came of it.")
+    reason = ChoiceFilter(choices=REASONS, label="Why.")
+    rule_id = CharFilter(label="ID of a rule.")
+    action_id = CharFilter(label="ID of an action.")
+    connector_id = CharFilter(label="ID of a connector.")
+    delivery = KeyFilter(field_name="delivery_id", label="Key of a delivery.")
+    event = KeyFilter(field_name="event_id", label="Key of an event.")
+
+
+class EventLogViewSet(RecordViewSet[EventLogEntry]):
+    """What the system did in the space."""
+
+    queryset = EventLogEntry.objects.all()
+    serializer_class = EventLogEntrySerializer
+    filterset_class = EventLogFilter

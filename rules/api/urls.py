@@ -1,0 +1,17 @@
+"""Addresses of rules and events in a space."""
+
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from rules.api.views import EventViewSet, RuleTypeViewSet, RuleViewSet
+from rules.sources.http import events_view
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("rules", RuleViewSet)
+router.register("rule-types", RuleTypeViewSet, basename="rule-type")
+
+urlpatterns = [
+    *router.urls,
+    path("events", events_view(EventViewSet.as_view({"get": "list"}))),
+    path("events/<int:id>", EventViewSet.as_view({"get": "retrieve"}, detail=True)),
+]

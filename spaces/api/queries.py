@@ -1,0 +1,183 @@
+"""What a list takes in its query string: filters, an order, a page. Anything else is refused, never ignored."""
+
+import datetime as dt
+from typing import Any, ClassVar, TypeVar
+
+from django import forms
+from django.core import signing
+from django.db.models import Model, Q, QuerySet
+from django_filters import Filter, TypedChoiceFilter
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from spaces.api.problems import InvalidQuery
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+LARGEST_KEY = 2**63 - 1
+
+
+class FlagFilter(TypedChoiceFilter):
+    """``true`` or ``false``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        choices = [("true", "true"), ("false", "false")]
+        super().__init__(choices=choices, coerce=lambda text: text == "true", empty_value=None, **kwargs)
+
+
+class KeyFilter(Filter):
+    """The integer key of a row."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=LARGEST_KEY, **kwargs)
+
+
+class QueryFilter(DjangoFilterBackend):
+    """Applies a list view's filterset. An unknown or repeated parameter, or a value of the wrong form, is a 400."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[ModelT], view: APIView) -> QuerySet[ModelT]:
+        filterset, known = None, set[str]()
+        if not getattr(view, "detail", False):
+            filterset = self.get_filterset(request, queryset, view)
+            known = {"cursor", "page_size", "ordering", *(filterset.filters if filterset else ())}
+        wrong = {}
+        for name, values in request.query_params.lists():
+            if name not in known:
+                allowed = f"Known here: {', '.join(sorted(known))}." if known else "This address takes none."
+                wrong[name] = f"There is no such parameter. {allowed}"
+            elif len(values) > 1:
+                wrong[name] = "Give this parameter once."
+        if filterset is not None and not filterset.is_valid():
+            wrong |= {name: " ".join(details) for name, details in filterset.errors.items()}
+        if wrong:
+            raise InvalidQuery(wrong)
+        return queryset if filterset is None else filterset.qs
+
+
+class KeysetPagination(CursorPagination):
+    """Pages by position: each row once, however many share a value or are inserted meanwhile. Nothing is counted.
+
+    ``orderings`` maps the names that ``?ordering=`` takes to columns; the primary key breaks ties. The cursor is
+    signed, so that a position always is one that this class wrote.
+    """
+
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "page_size"
+    orderings: ClassVar[dict[str, str]]
+    ordering: str
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
+        self.request = request
+        self.ordering = self._read_ordering(request)
+        size = self._read_page_size(request)
+        position = self._read_cursor(request)
+        backwards, *after = position or (False,)
+        column = self.orderings[self.ordering.lstrip("-")]
+        descending = self.ordering.startswith("-") is not backwards
+        sign, step = ("-", "lt") if descending else ("", "gt")
+        if after:
+            queryset = queryset.filter(_beyond(column, step, *after))
+        rows = list(queryset.order_by(f"{sign}{column}", f"{sign}pk")[: size + 1])
+        more = len(rows) > size
+        page = rows[:size]
+        if backwards:
+            page.reverse()
+        self._next = self._link(False, page[-1]) if page and (more or backwards) else None
+        self._previous = self._link(True, page[0]) if page and (more if backwards else after) else None
+        return page
+
+    def get_next_link(self) -> str | None:
+        return self._next
+
+    def get_previous_link(self) -> str | None:
+        return self._previous
+
+    def _link(self, backwards: bool, row: Model) -> str:
+        value = getattr(row, self.orderings[self.ordering.lstrip("-")])
+        if isinstance(value, dt.datetime):
+            value = value.isoformat()
+        cursor = signing.dumps([self.ordering, backwards, value, row.pk], salt=__name__)
+        return replace_query_param(self.request.build_absolute_uri(), "cursor", cursor)
+
+    def _read_cursor(self, request: Request) -> tuple[bool, Any, int] | None:
+        text = request.query_params.get("cursor")
+        if text is None:
+            return None
+        try:
+            ordering, backwards, value, key = signing.loads(text, salt=__name__)
+        except signing.BadSignature:
+            raise InvalidQuery({"cursor": "Take it from the next or previous link of a page."}) from None
+        if ordering != self.ordering:
+            raise InvalidQuery({"cursor": f"It belongs to ordering={ordering}."})
+        return backwards, value, key
+
+    def _read_ordering(self, request: Request) -> str:
+        text = request.query_params.get("ordering", self.ordering)
+        if text.removeprefix("-") not in self.orderings:
+            names = ", ".join(self._ordering_names())
+            raise InvalidQuery({"ordering": f"Use one of {names}."})
+        return text
+
+    def _read_page_size(self, request: Request) -> int:
+        text = request.query_params.get("page_size", str(self.page_size))
+        # A longer number is as good as the cap, and int() refuses the longest.
+        if not (text.isascii() and text.isdigit() and text.strip("0")):
+            raise InvalidQuery({"page_size": f"Use a whole number from 1 to {self.max_page_size}."})
+        return min(int(text.lstrip("0")[:9]), self.max_page_size)
+
+    def _ordering_names(self) -> list[str]:
+        return [sign + name for name in self.orderings for sign in ("", "-")]
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        return [
+            _parameter("cursor", "Where the page begins: from a `next` or `previous` link.", {"type": "string"}),
+            _parameter(
+                "page_size",
+                f"Rows of a page; more than {self.max_page_size} counts as that.",
+                {"type": "integer", "minimum": 1, "default": self.page_size},
+            ),
+            _parameter(
+                "ordering",
+                "A minus sign puts the last first.",
+                {"type": "string", "enum": self._ordering_names(), "default": self.ordering},
+            ),
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+
+class ByName(KeysetPagination):
+    """Order of the things that people name."""
+
+    orderings = {"name": "name", "id": "public_id", "created_at": "created_at", "updated_at": "updated_at"}
+    ordering = "name"
+
+
+class NewestFirst(KeysetPagination):
+    """Order of what happened."""
+
+    orderings = {"id": "id"}
+    ordering = "-id"
+
+
+def _beyond(column: str, step: str, value: Any, key: int) -> Q:
+    """Return the condition for the rows after the one with this value and key; ``step`` is ``gt`` or ``lt``."""
+    if column == "id":
+        return Q(**{f"id__{step}": key})
+    return Q(**{f"{column}__{step}": value}) | Q(**{column: value, f"pk__{step}": key})
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}

@@ -1,0 +1,116 @@
+"""The views of spaces, and the bases of every other view."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ClassVar, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
+from rest_framework.mixins import DestroyModelMixin, ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.viewsets import GenericViewSet
+
+from spaces.api.permissions import IsKnown, visible_spaces
+from spaces.api.queries import ByName, KeysetPagination, NewestFirst
+from spaces.api.scope import SpaceScoped
+from spaces.api.serializers import SpaceSerializer
+from spaces.models import Space
+
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+class SpacesByName(KeysetPagination):
+    """Order of spaces."""
+
+    orderings = {"name": "name", "id": "slug", "created_at": "created_at"}
+    ordering = "name"
+
+
+class SpaceViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Space]):
+    """The spaces that one may see."""
+
+    permission_classes = [IsKnown]
+    pagination_class = SpacesByName
+    serializer_class = SpaceSerializer
+    queryset = Space.objects.all()
+    lookup_field = "slug"
+    lookup_url_kwarg = "space"
+    lookup_value_converter = "slug"
+
+    def get_queryset(self) -> QuerySet[Space]:
+        return visible_spaces(self.request)
+
+
+class ObjectViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, SpaceScoped[ModelT]):
+    """List, create, read, change and delete the objects of a space by public id.
+
+    The serializer's create and update, and perform_destroy, call the services.
+    """
+
+    pagination_class = ByName
+    lookup_field = "public_id"
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "slug"
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The address of what was made is in the header `Location`."""
+        row = self._save(self.get_serializer(data=request.data), space=self.space)
+        shown = self.get_serializer(row).data
+        return Response(shown, status=201, headers={"Location": f"{request.path}/{shown['id']}"})
+
+    def update(self, request: Request, *args: Any, partial: bool = False, **kwargs: Any) -> Response:
+        """Each field that is not sent gets its default; secrets that are not sent are kept."""
+        row = self._save(self.get_serializer(self.get_object(), data=request.data, partial=partial))
+        return Response(self.get_serializer(row).data)
+
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Each field that is not sent is kept; one that is sent replaces the whole field, `secrets` single ones."""
+        return self.update(request, *args, partial=True, **kwargs)
+
+    def _save(self, serializer: BaseSerializer[ModelT], **kwargs: Any) -> ModelT:
+        """Return the saved row as a later request reads it, with what the view's queryset adds."""
+        serializer.is_valid(raise_exception=True)
+        return self.get_queryset().get(pk=serializer.save(**kwargs).pk)
+
+
+class RecordViewSet(ListModelMixin, RetrieveModelMixin, SpaceScoped[ModelT]):
+    """List and read what happened in a space, by integer key, the newest first."""
+
+    pagination_class = NewestFirst
+    lookup_field = "id"
+    lookup_value_converter = "int"
+
+
+class CatalogueViewSet(SpaceScoped[Any]):
+    """List and read types, which are code: every space has the same, and ``types`` returns them by id."""
+
+    pagination_class = None
+    filter_backends = ()
+    lookup_url_kwarg = "id"
+    lookup_value_converter = "str"
+    types: ClassVar[Callable[[], Mapping[str, Any]]]
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self.get_serializer(list(type(self).types().values()), many=True).data)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        found = type(self).types().get(self.kwargs["id"])
+        if found is None:
+            raise Http404
+        return Response(self.get_serializer(found).data)
+
+
+def own_host_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Let a page load nothing from another host, whatever the bundle on it would like to."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        response["Content-Security-Policy"] = (
+            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"
+        )
+        return response
+
+    return guarded

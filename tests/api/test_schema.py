@@ -1,0 +1,159 @@
+"""The OpenAPI document is true: what it shows can be sent, what is answered fits it. Its pages stay on this host."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.http import HttpResponse
+from django.test import Client
+from jsonschema import Draft202012Validator
+
+from rules.models import Event
+from spaces.models import Space
+from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
+from tests.factories import make_action, make_connector, make_rule
+
+pytestmark = pytest.mark.django_db
+
+ROOT = "/api/v1/spaces/{space}"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    with StringIO() as out:
+        call_command("spectacular", "--format", "openapi-json", "--validate", "--fail-on-warn", stdout=out)
+        loaded: dict[str, Any] = json.loads(out.getvalue())
+        return loaded
+
+
+def assert_fits(document: dict[str, Any], method: str, path: str, answer: Answer) -> None:
+    """Prove that the document foresees this answer to the operation."""
+    responses = document["paths"][path][method.lower()]["responses"]
+    foreseen = responses.get(str(answer.status), responses["default"])
+    schema = foreseen["content"][answer.headers["Content-Type"]]["schema"]
+    Draft202012Validator({"components": document["components"], **schema}).validate(answer.body)
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, each) for path, methods in document["paths"].items() for method, each in methods.items()]
+
+
+def test_each_operation_says_what_it_is_how_to_get_in_and_how_it_fails(document: dict[str, Any]) -> None:
+    for path, _, operation in operations(document):
+        assert operation["description"]
+        assert {"apiKey": []} in operation["security"]
+        refused = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]
+        assert refused == {"$ref": "#/components/schemas/Problem"}
+        described = {each["name"] for each in operation["parameters"] if each["in"] == "path" and each["description"]}
+        assert described == set(re.findall(r"\{(\w+)\}", path))
+        assert all(each["description"] for each in operation["parameters"])
+
+
+def test_its_key_scheme_is_the_one_that_opens(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["apiKey"]["scheme"] == "bearer"
+
+
+def test_its_examples_can_be_sent(document: dict[str, Any], api: Api) -> None:
+    for kind in ("connectors", "actions", "rules"):
+        content = document["paths"][f"{ROOT}/{kind}"]["post"]["requestBody"]["content"]
+        for example in content["application/json"]["examples"].values():
+            answer = api.post(kind, example["value"])
+            assert answer.status == 201, answer.text
+            assert_fits(document, "POST", f"{ROOT}/{kind}", answer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_events_can_be_sent(document: dict[str, Any], api: Api) -> None:
+    content = document["paths"][f"{ROOT}/events"]["post"]["requestBody"]["content"]
+    sent = 0
+    for content_type, body in content.items():
+        for example in body["examples"].values():
+            value = example["value"]
+            raw = value.encode() if content_type == "application/x-ndjson" else json.dumps(value).encode()
+            answer = api.send_raw("POST", "events", raw, content_type)
+            assert answer.status in (200, 202), answer.text
+            assert_fits(document, "POST", f"{ROOT}/events", answer)
+            sent += 1
+    assert sent == 6
+    assert Event.objects.exists()
+
+
+def test_answers_fit_it(document: dict[str, Any], api: Api, space: Space) -> None:
+    action = make_action(make_connector(space, public_id="own"), public_id="own")
+    make_rule(space, public_id="own", actions=[action], tags=["a"])
+    keys = {
+        "connectors": "own",
+        "actions": "own",
+        "rules": "own",
+        "connector-types": "http",
+        "rule-types": "event",
+        "events": make_event(space, data={"a": [1, None]}).pk,
+        "deliveries": make_delivery(action).pk,
+        "event-log": make_log_entry(space, reason="retry_429", outcome="failure").pk,
+    }
+    for kind, key in keys.items():
+        assert_fits(document, "GET", f"{ROOT}/{kind}", api.get(kind))
+        assert_fits(document, "GET", f"{ROOT}/{kind}/{{id}}", api.get(f"{kind}/{key}"))
+        assert_fits(document, "GET", f"{ROOT}/{kind}/{{id}}", api.get(f"{kind}/99999"))
+    assert_fits(document, "GET", "/api/v1/spaces", api.get("/api/v1/spaces"))
+    assert_fits(document, "GET", ROOT, api.get(api.root.rstrip("/")))
+
+
+def test_errors_fit_it(document: dict[str, Any], api: Api, space: Space) -> None:
+    make_action(make_connector(space, public_id="own"))
+    kinds, one = f"{ROOT}/connectors", f"{ROOT}/connectors/{{id}}"
+    assert_fits(document, "POST", kinds, api.post("connectors", {}))
+    assert_fits(document, "GET", kinds, api.get("connectors", nonsense=1))
+    assert_fits(document, "POST", kinds, api.send_raw("POST", "connectors", b"x", "text/plain"))
+    assert_fits(document, "DELETE", one, api.delete("connectors/own"))
+    assert_fits(document, "PATCH", one, api.send_raw("PATCH", "connectors/own", b"{}", accept="text/html"))
+
+
+def test_it_names_every_filter(document: dict[str, Any]) -> None:
+    paging = {"cursor", "page_size", "ordering", "space"}
+    found = {
+        path.removeprefix(f"{ROOT}/"): {each["name"] for each in operation["parameters"]} - paging
+        for path, method, operation in operations(document)
+        if method == "get" and not path.endswith("}")
+    }
+    assert found == {
+        "/api/v1/spaces": set(),
+        "connectors": {"type", "enabled", "search"},
+        "actions": {"connector", "enabled"},
+        "rules": {"type", "enabled", "tag", "action"},
+        "events": {"type", "source", "event_id"},
+        "deliveries": {"state", "rule", "action", "connector", "event", "reason"},
+        "event-log": {"outcome", "reason", "rule_id", "action_id", "connector_id", "delivery", "event"},
+        "connector-types": set(),
+        "rule-types": set(),
+    }
+
+
+def test_it_is_served_to_everybody(document: dict[str, Any]) -> None:
+    response = Client().get("/api/v1/schema")
+    assert response.status_code == 200
+    assert json.loads(response.content)["paths"] == document["paths"]
+
+
+@pytest.mark.parametrize("page", ["docs", "redoc"])
+def test_its_pages_load_nothing_from_another_host(page: str) -> None:
+    response = Client().get(f"/api/v1/{page}")
+    assert isinstance(response, HttpResponse)
+    assert response.status_code == 200
+    html = response.content.decode()
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", html)
+    policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'self'"
+    assert all(re.fullmatch(r"'self'|'unsafe-inline'|data:|blob:", each) for each in " ".join(policy.values()).split())
+    files = re.findall(r"/static/([^\"']+)", html)
+    assert files
+    for name in files:
+        found = finders.find(name)
+        assert found
+        assert Path(found).stat().st_size > 0
+    assert "/api/v1/schema" in html or b"/api/v1/schema" in Client().get(f"/api/v1/{page}?script=").content
