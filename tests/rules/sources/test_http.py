@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -21,6 +20,9 @@ from spaces.models import Space
 from spaces.services import create_api_key, revoke_api_key
 from tests.servers import wait_until
 
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse
+
 pytestmark = pytest.mark.django_db
 # With the thread that commits for all requests, and true commits.
 committing = pytest.mark.django_db(transaction=True)
@@ -29,7 +31,8 @@ ENVELOPE = {"specversion": "1.0", "id": "A-1", "source": "/mycontext", "type": "
 CLOUDEVENT = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 LINES = "application/x-ndjson"
-NO_HEADERS: Mapping[str, str] = {}
+NOTHING: Mapping[str, str] = {}
+CHUNKED: dict[str, Any] = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
 BINARY = {"ce-specversion": "1.0", "ce-id": "B-1", "ce-source": "/s", "ce-type": "t"}
 
 
@@ -47,19 +50,19 @@ class Sender:
         body: object,
         content_type: str = "application/json",
         query: str = "",
-        headers: Mapping[str, str] = NO_HEADERS,
-        **environ: Any,
+        headers: Mapping[str, str] = NOTHING,
+        environ: Mapping[str, Any] = NOTHING,
     ) -> "Answer":
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {**self.headers, **headers}
-        environ = {"CONTENT_TYPE": content_type, **environ}
-        return Answer(self.client.generic("POST", self.address + query, data, headers=given, **environ))
+        given_environ = {"CONTENT_TYPE": content_type, **environ}
+        return Answer(self.client.generic("POST", self.address + query, data, headers=given, **given_environ))
 
 
 class Answer:
     """A response, proven to be JSON, and a problem unless the events were taken."""
 
-    def __init__(self, response: HttpResponse) -> None:
+    def __init__(self, response: "_MonkeyPatchedWSGIResponse") -> None:
         self.status = response.status_code
         self.headers = response.headers
         self.body: Any = json.loads(response.content)
@@ -349,35 +352,35 @@ class Counted(io.RawIOBase):
 def test_a_body_that_says_it_is_too_long_is_413_unread(sender: Sender, settings: Settings) -> None:
     stream = Counted()
     length = str(settings.MAX_BODY_BYTES + 1)
-    assert sender.post(b"", CONTENT_LENGTH=length, **{"wsgi.input": stream}).status == 413
-    assert sender.post(b"", CONTENT_LENGTH="9" * 5000, **{"wsgi.input": stream}).status == 413
+    assert sender.post(b"", environ={"CONTENT_LENGTH": length, "wsgi.input": stream}).status == 413
+    assert sender.post(b"", environ={"CONTENT_LENGTH": "9" * 5000, "wsgi.input": stream}).status == 413
     assert stream.taken == 0
 
 
 def test_a_chunked_body_without_end_is_413_at_the_limit(sender: Sender, settings: Settings) -> None:
     settings.MAX_BODY_BYTES = 5000
     stream = Counted()
-    answer = sender.post(b"", CONTENT_LENGTH="", **{"wsgi.input": stream, "wsgi.input_terminated": True})
+    answer = sender.post(b"", environ=CHUNKED | {"wsgi.input": stream})
     assert answer.status == 413
     assert stream.taken == 5001
 
 
 def test_a_chunked_body_is_read_to_its_end(sender: Sender) -> None:
     stream = io.BytesIO(json.dumps(_envelope("chunked")).encode())
-    answer = sender.post(b"", CONTENT_LENGTH="", **{"wsgi.input": stream, "wsgi.input_terminated": True})
+    answer = sender.post(b"", environ=CHUNKED | {"wsgi.input": stream})
     assert answer.status == 202
     assert _stored() == ["chunked"]
 
 
 def test_a_body_shorter_than_it_says_is_refused(sender: Sender) -> None:
-    answer = sender.post(b"", CONTENT_LENGTH="100", **{"wsgi.input": io.BytesIO(b'{"a":1}')})
+    answer = sender.post(b"", environ={"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"a":1}')})
     assert answer.status == 400
     assert "93 bytes early" in answer.body["detail"]
 
 
 @pytest.mark.parametrize("length", ["-5", "five", "0", ""])
 def test_a_length_that_is_none_is_an_empty_body(sender: Sender, length: str) -> None:
-    assert sender.post(b"", CONTENT_LENGTH=length, **{"wsgi.input": io.BytesIO(b'{"a":1}')}).status == 400
+    assert sender.post(b"", environ={"CONTENT_LENGTH": length, "wsgi.input": io.BytesIO(b'{"a":1}')}).status == 400
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"\r\n", b"[]", b" [ ] "])
