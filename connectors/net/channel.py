@@ -71,7 +71,8 @@ class Channel:
         self._multi.close()
 
     def _start(self, request: Request) -> Failure | None:
-        origin = request.url[: request.url.find("/", 8)]
+        end = request.url.find("/", len("https://"))
+        origin = request.url[:end] if end > 0 else request.url
         pins: list[str] = []
         waited = 0.0
         if self._vetted.get(origin, 0.0) < (began := time.monotonic()):

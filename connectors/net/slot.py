@@ -25,7 +25,7 @@ _TLS_FAULTS: Final = {
     pycurl.E_SSL_CIPHER,
     pycurl.E_USE_SSL_FAILED,
 }
-_NOT_HTTP: Final = {pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_FTP_WEIRD_SERVER_REPLY}
+_CLIENT_CERTIFICATE_FAULTS: Final = {pycurl.E_SSL_CERTPROBLEM, pycurl.E_BAD_FUNCTION_ARGUMENT}
 _TOO_LARGE: Final = 100  # CURLE_TOO_LARGE, which pycurl has no name for
 _VERIFY_PEER: Final = {"full": 1, "certificate": 1, "none": 0}
 _VERIFY_HOST: Final = {"full": 2, "certificate": 0, "none": 0}
@@ -113,7 +113,8 @@ class Slot:
         """Return the request and what became of it, after a transfer that curl ended with this error."""
         if self._body_bytes > MAX_BODY:
             return self.response()
-        reason, detail = self._explain(code, message)
+        # pycurl decodes with surrogateescape, and no lone surrogate may get into the event log.
+        reason, detail = self._explain(code, message.encode("ascii", "replace").decode())
         return self._request, Failure(reason, detail, time.perf_counter() - self._began)
 
     def close(self) -> None:
@@ -131,17 +132,14 @@ class Slot:
             return Reason.RETRY_CONNECT, f"No connection to {self._host()}: nothing accepts one there."
         if code in _TLS_FAULTS:
             return Reason.RETRY_TLS, f"TLS with {self._host()} failed: {message}."
-        if code == pycurl.E_SSL_CERTPROBLEM:
+        if code in _CLIENT_CERTIFICATE_FAULTS:
             return Reason.BAD_CONFIG, "The client certificate or its key cannot be used, or they do not fit together."
         if code == pycurl.E_SSL_CACERT_BADFILE:
             return Reason.BAD_CONFIG, "The certificate authorities to trust cannot be read."
         if code == pycurl.E_URL_MALFORMAT:
             return Reason.BAD_CONFIG, "The URL cannot be used."
-        if code == _TOO_LARGE:
-            return Reason.RETRY_CONNECT, f"{self._host()} sent too many headers."
-        if code in _NOT_HTTP:
-            return Reason.RETRY_CONNECT, f"What {self._host()} answers is not HTTP."
-        return Reason.RETRY_CONNECT, f"The connection to {self._host()} broke before the answer was complete."
+        why = "a header is too long" if code == _TOO_LARGE else message
+        return Reason.RETRY_CONNECT, f"No complete answer from {self._host()}: {why}."
 
     def _explain_timeout(self) -> str:
         if not self.curl.getinfo(pycurl.CONNECT_TIME):

@@ -34,7 +34,7 @@ def check_certificates(pem: str) -> None:
     """Raise ValueError unless ``pem`` holds certificates that can be read."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
         raise ValueError(
             "This is not a certificate in PEM: it begins with -----BEGIN CERTIFICATE----- and is complete."
         ) from None
