@@ -2,12 +2,11 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,26 @@ import redis
 
 from bench.accounting import parent
 from bench.ledger import NAIVE, SWITCHYARD, Ledger
-from bench.load import Target
-from bench.measure import Pipeline
+from bench.load import LoadFailed, Target
+from bench.measure import CountsDiffer, Pipeline
 from bench.sink import Sink
-from tests.servers import ROOT, Process, Switchyard, free_port, fresh_database, postgresql, redis_server, wait_until
+from tests.servers import (
+    ROOT,
+    STOP_SECONDS,
+    Process,
+    ServerFault,
+    Switchyard,
+    free_port,
+    fresh_database,
+    kill,
+    postgresql,
+    redis_server,
+    wait_until,
+)
 
 SPACE = "bench"
 NAIVE_CONCURRENCY = 2
+LOG_CHARACTERS = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +99,12 @@ def naive(at: Servers, sink: Sink) -> Iterator[Pipeline]:
         "NAIVE_SINK_URL": sink.url,
         "NAIVE_TOKEN": token,
     }
-    migrate = [sys.executable, "-m", "django", "migrate", "--run-syncdb", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    _run(["django", "migrate", "--run-syncdb", "--verbosity", "0"], environment)
     web = ["granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "32"]
     worker = ["celery", "-A", "bench.naive.celery", "worker", "--concurrency", str(NAIVE_CONCURRENCY)]
     with ExitStack() as stack:
         log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="switchyard-naive-"))) / "log"
+        stack.enter_context(_explained(log.read_text))
         pids = {
             part: [stack.enter_context(_running(command, environment, log)).pid]
             for part, command in (("web", [*web, "bench.naive.wsgi:application"]), ("worker", worker))
@@ -112,22 +124,19 @@ def naive(at: Servers, sink: Sink) -> Iterator[Pipeline]:
 def _switchyard(database_url: str, broker_url: str, workers: int) -> Iterator[Switchyard]:
     with tempfile.TemporaryDirectory(prefix="switchyard-bench-") as directory:
         installation = Switchyard(Path(directory), database_url=database_url, broker_url=broker_url, workers=workers)
-        with installation:
+        with installation, _explained(installation.logs):
             yield installation
 
 
 def _pipeline(
     name: str, installation: Switchyard, sink: Sink, ledger: Ledger, processes: dict[str, list[int]]
 ) -> Pipeline:
-    command = [sys.executable, "-m", "bench.provision", SPACE, sink.url]
-    made = subprocess.run(
-        command, cwd=ROOT, env=installation.environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    token = _run(["bench.provision", SPACE, sink.url], installation.environment).strip()
     assert installation.web is not None
     assert installation.beat is not None
     return Pipeline(
         name,
-        Target(installation.port, f"/api/v1/spaces/{SPACE}/events", made.stdout.strip()),
+        Target(installation.port, f"/api/v1/spaces/{SPACE}/events", token),
         sink,
         ledger,
         {
@@ -145,13 +154,34 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[Process]:
+def _explained(logs: Callable[[], str]) -> Iterator[None]:
+    """Add what the processes logged to a failure."""
+    try:
+        yield
+    except (CountsDiffer, LoadFailed, ServerFault) as failure:
+        raise ServerFault(f"{failure}\nThe end of the logs:\n{logs()[-LOG_CHARACTERS:]}") from failure
+
+
+def _run(module: list[str], environment: Mapping[str, str]) -> str:
+    command = [sys.executable, "-m", *module]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ServerFault(f"{module[0]} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@contextmanager
+def _running(module: list[str], environment: Mapping[str, str], log: Path) -> Iterator[Process]:
+    command = [sys.executable, "-m", *module]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            kill(process)

@@ -1,0 +1,42 @@
+"""Puts the benchmark's objects into an installation: ``python -m bench.provision SPACE SINK_URL``, in its environment.
+
+A connector to the sink, one action, and ten rules on one event type of whose conditions exactly one matches an event.
+Prints an API key of the space.
+"""
+
+import os
+import sys
+
+import django
+
+from bench.load import EVENT_TYPE, SITES
+
+BODY = '{"id": {{ event.id }}, "site": {{ event.data.site }}, "temperature": {{ event.data.temperature }}}'
+
+
+def main(slug: str, sink_url: str) -> None:
+    """Create all, through the services that the API and the admin use."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
+    django.setup()
+    from actions.services import create_action
+    from connectors.services import create_connector
+    from rules.services import create_rule
+    from spaces.services import create_api_key, create_space
+
+    space = create_space(slug, "Benchmark")
+    connector = create_connector(space, type="http", name="Sink", config={"url": sink_url}, secrets={})
+    action = create_action(space, connector=connector, name="Report", params={"body": BODY})
+    for number in range(SITES):
+        create_rule(
+            space,
+            name=f"Hot site {number}",
+            params={"event_types": [EVENT_TYPE]},
+            condition=f'event.type == "{EVENT_TYPE}" && event.data.temperature > 30.0 '
+            f'&& event.data.site in ["s{number}"]',
+            actions=[action],
+        )
+    print(create_api_key(space, "benchmark")[1])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
