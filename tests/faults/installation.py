@@ -89,7 +89,11 @@ def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **se
     ):
         installation = Wired(switchyard, running, switchyard.api_key())
         installation.create(
-            "connectors", id="receiver", name="Receiver", connector_type_id="http", config={"url": running.url}
+            "connectors",
+            id="receiver",
+            name="Receiver",
+            connector_type_id="http",
+            config={"url": running.url, "timeout": int(QUICK["NETWORK_TIMEOUT"])},
         )
         installation.create("actions", id="send", name="Send", connector="receiver", params={})
         installation.create("rules", id="all", name="All", rule_type_id="event", actions=["send"])
