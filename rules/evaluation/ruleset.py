@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actions.templating import CompiledParams, compile_params
-
+from actions.services import complete_params
 from actions.services.deliveries import Target
+from actions.templating import CompiledParams
 from connectors.models import Connector
-from connectors.types.registry import UnknownConnectorType
-from connectors.types.registry import get_type as get_connector_type
 from rules.conditions import Condition, ConditionError, compile_condition
 from rules.evaluation.guards import Guards, Path, guards_of, value_at
 from rules.models import Rule, RuleAction
@@ -174,11 +172,8 @@ class RuleSets:
 def _compile(params: dict[str, Any], connector: Connector) -> CompiledParams | str:
     """Return the compiled params, or why they do not compile any more."""
     try:
-        connector_type = get_connector_type(connector.type)
-        config = connector_type.config_model.model_validate(connector.config)
-        whole = connector_type.params_model.model_validate(params).model_dump(mode="json")
-        return compile_params(whole, lambda field: connector_type.template_format(config, params, field))
-    except (UnknownConnectorType, InvalidInput, ValueError) as error:
+        return complete_params(connector, params)[1]
+    except InvalidInput as error:
         return f"The action's params no longer fit its connector: {error}"
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_everything_wrong_is_reported_at_once_and_nothing_is_stored(space: Space
 
 
 @pytest.mark.parametrize("policy", [{"max_attempts": 51}, {"expires_after": 10**12}, {"expires_after": -1}])
-def test_the_policy_has_bounds(connector: Connector, policy: dict[str, int]) -> None:
+def test_the_policy_has_bounds(connector: Connector, policy: dict[str, Any]) -> None:
     ((pointer, _),) = errors_of(lambda: make_action(connector, **policy))
     assert pointer == f"/{next(iter(policy))}"
 
@@ -118,7 +119,8 @@ def test_another_spaces_connector_does_not_exist_here(space: Space, connector: C
     delete_connector(Connector.objects.get(pk=gone.pk))
     for other in (foreign, gone):
         expected = [("/connector", f'There is no connector "{other.public_id}" in this space.')]
-        assert errors_of(lambda other=other: create_action(space, connector=other, name="A", params={})) == expected
+        create = partial(create_action, space, connector=other, name="A", params={})
+        assert errors_of(create) == expected
     action = make_action(connector)
     assert [pointer for pointer, _ in errors_of(lambda: update_action(action, connector=foreign))] == ["/connector"]
     assert stored(action).connector == connector

@@ -1,6 +1,7 @@
 """Changes at the same moment, from several threads with a database connection each."""
 
 from collections.abc import Callable
+from functools import partial
 from threading import Barrier, Thread
 
 import pytest
@@ -58,10 +59,10 @@ def test_no_change_is_lost(space: Space, connector: Connector) -> None:
     before = Space.objects.get(pk=space.pk).config_revision
     for number in range(ROUNDS):
         raised = at_once(
-            lambda number=number: update_connector(connector, name=f"name {number}"),
-            lambda number=number: update_connector(connector, enabled=bool(number % 2)),
-            lambda number=number: update_connector(connector, secrets={"password": f"p{number}"}),
-            lambda number=number: update_connector(connector, secrets={"token": f"t{number}"}),
+            partial(update_connector, connector, name=f"name {number}"),
+            partial(update_connector, connector, enabled=bool(number % 2)),
+            partial(update_connector, connector, secrets={"password": f"p{number}"}),
+            partial(update_connector, connector, secrets={"token": f"t{number}"}),
         )
         assert raised == [None] * 4
         now = Connector.objects.get(pk=connector.pk)
@@ -72,7 +73,7 @@ def test_no_change_is_lost(space: Space, connector: Connector) -> None:
 
 
 def test_one_of_many_gets_the_id(space: Space) -> None:
-    raised = at_once(*[lambda: make_connector(space, public_id="mine")] * 4)
+    raised = at_once(*[partial(make_connector, space, public_id="mine")] * 4)
     assert raised.count(None) == 1
     assert [type(error) for error in raised if error] == [InvalidInput] * 3
     assert space.connectors.filter(public_id="mine").count() == 1
@@ -82,8 +83,8 @@ def test_a_connector_is_deleted_or_used_never_both(space: Space) -> None:
     for _ in range(ROUNDS):
         connector = make_connector(space)
         created, deleted = at_once(
-            lambda connector=connector: create_action(space, connector=connector, name="A", params={}),
-            lambda connector=connector: delete_connector(connector),
+            partial(create_action, space, connector=connector, name="A", params={}),
+            partial(delete_connector, connector),
         )
         assert (type(created), type(deleted)) in {(InvalidInput, type(None)), (type(None), InUse)}
         used = Action.objects.filter(connector_id=connector.pk).exists()
@@ -94,8 +95,8 @@ def test_an_action_is_deleted_or_triggered_never_both(space: Space, connector: C
     for _ in range(ROUNDS):
         action = make_action(connector)
         created, deleted = at_once(
-            lambda action=action: create_rule(space, name="R", params={}, actions=[action]),
-            lambda action=action: delete_action(action),
+            partial(create_rule, space, name="R", params={}, actions=[action]),
+            partial(delete_action, action),
         )
         assert (type(created), type(deleted)) in {(InvalidInput, type(None)), (type(None), InUse)}
         used = Rule.objects.filter(actions=action.pk).exists()
