@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -64,11 +65,12 @@ class EventReader:
 
     def read_lines(self, text: bytes) -> list[Outcome]:
         """Return what each line that is not blank is; raise TooLarge when they are too many."""
-        lines = [(number, line) for number, line in enumerate(text.split(b"\n"), start=1) if line.strip()]
-        if len(lines) > MAX_EVENTS:
-            raise strict_json.too_many(MAX_EVENTS)
         outcomes: list[Outcome] = []
-        for number, line in lines:
+        for number, line in enumerate(BytesIO(text), start=1):
+            if not line.strip():
+                continue
+            if len(outcomes) == MAX_EVENTS:
+                raise strict_json.too_many(MAX_EVENTS)
             try:
                 outcomes.append(self._event(self._document(line), number))
             except InvalidInput as invalid:

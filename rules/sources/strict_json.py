@@ -67,7 +67,9 @@ def read_array(text: bytes, most: int) -> list[Document | InvalidInput]:
     """
     try:
         values = orjson.loads(text)
-        if type(values) is list and len(values) <= most:
+        if type(values) is list:
+            if len(values) > most:
+                raise too_many(most)
             documents = [_document(value) for value in values]
             if _is_faultless(text, documents):
                 return [*documents]
@@ -156,7 +158,7 @@ def _find_fault(text: bytes) -> FieldError | None:
         return _not_json(error)
     except RecursionError:
         return FieldError("", _TOO_DEEP)
-    return _fault_in(tree, (), MAX_DEPTH)
+    return _fault_of(tree)
 
 
 def _elements(text: bytes) -> Iterator[Document | InvalidInput]:
@@ -184,38 +186,40 @@ def _elements(text: bytes) -> Iterator[Document | InvalidInput]:
 
 
 def _element(characters: str, tree: Any) -> Document | InvalidInput:
-    if fault := _fault_in(tree, (), MAX_DEPTH):
+    if fault := _fault_of(tree):
         return InvalidInput([fault])
     return _document(orjson.loads(characters))
 
 
-def _fault_in(tree: Any, path: tuple[str | int, ...], levels: int) -> FieldError | None:
-    """Return the first fault of a tree of ``_TREES`` that stands at ``path``, with so many levels left."""
-    if type(tree) is not tuple and type(tree) is not list:
-        detail = _fault_of_value(tree)
-    elif not levels:
-        detail = _TOO_DEEP
-    elif type(tree) is list:
-        detail = ""
-    else:
-        detail = _fault_of_keys([key for key, _ in tree])
-    if detail:
-        return FieldError(extend("", *path), detail)
+def _fault_of(tree: Any) -> FieldError | None:
+    """Return the first fault of a tree of ``_TREES``."""
     if type(tree) is tuple or type(tree) is list:
-        for key, child in enumerate(tree) if type(tree) is list else tree:
-            if fault := _fault_in(child, (*path, key), levels - 1):
+        return _fault_within(tree, (), MAX_DEPTH)
+    return FieldError("", detail) if (detail := _fault_of_value(tree)) else None
+
+
+def _fault_within(tree: Any, path: tuple[str | int, ...], levels: int) -> FieldError | None:
+    """Return the first fault of an object or array that stands at ``path``, with so many levels left."""
+    if not levels:
+        return FieldError(extend("", *path), _TOO_DEEP)
+    if type(tree) is tuple and (detail := _fault_of_keys([key for key, _ in tree])):
+        return FieldError(extend("", *path), detail)
+    for key, child in tree if type(tree) is tuple else enumerate(tree):
+        if type(child) is tuple or type(child) is list:
+            if fault := _fault_within(child, (*path, key), levels - 1):
                 return fault
+        elif detail := _fault_of_value(child):
+            return FieldError(extend("", *path, key), detail)
     return None
 
 
 def _fault_of_value(value: str | bytes | float | None) -> str:
-    match value:
-        case str():
-            return _fault_of_text(value)
-        case bytes() if len(value) > len(_LARGEST) + 1 or not -(2**63) <= int(value) < 2**63:
-            return "Integers go up to 64 bit; send a longer one as a string."
-        case float() if math.isnan(value) or math.isinf(value):
-            return "Use a finite number, below 1.8e308; a larger one as a string."
+    if type(value) is str:
+        return _fault_of_text(value)
+    if type(value) is bytes and (len(value) > len(_LARGEST) + 1 or not -(2**63) <= int(value) < 2**63):
+        return "Integers go up to 64 bit; send a longer one as a string."
+    if type(value) is float and not math.isfinite(value):
+        return "Use a finite number, below 1.8e308; a larger one as a string."
     return ""
 
 
