@@ -29,8 +29,8 @@ from connectors.secrets import generate_key
 from connectors_project.processes import beat_command, web_command, worker_command
 
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
+START_SECONDS = 120.0  # a deadline, not a wait: a loaded machine starts slowly
+STOP_SECONDS = 60.0
 _WEB_DEFAULTS = (("WEB_WORKERS", "1"), ("WEB_THREADS", "32"))
 
 Process = subprocess.Popen[bytes]
@@ -192,7 +192,6 @@ class Switchyard:
         self.beat: Process | None = None
 
     def __enter__(self) -> Self:
-        self.manage("migrate", "--verbosity", "0")
         self.manage("bootstrap")
         try:
             self._launch_web()
