@@ -69,9 +69,9 @@ def _merge(row: Connector, connector_type: AnyConnectorType, given: Given) -> Se
     except UndecryptableSecrets as error:
         if not given:
             return None
-        detail = f"{error} All of them: this one is missing; null clears it."
+        detail = f"{error} Then this one is needed as well; null clears it."
         raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept)) from None
-    values: dict[str, SecretStr | None] = {name: stored[name] for name in kept}
+    values: dict[str, SecretStr | None] = {name: stored[name] for name in kept & stored.keys()}
     for name, value in given.items():
         # What is cleared is left out, unless it never stood there: the model tells whether there is such a field.
         if value is not None or name not in row.secrets_set_at:

@@ -5,6 +5,7 @@ import json
 import logging
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,21 @@ def test_a_dump_of_the_database_has_no_secret(connector: Connector) -> None:
     assert dumped["fields"]["name"] == "Vault"
     assert dumped["fields"]["secrets"] == ""
     assert CANARY not in out.getvalue()
+
+
+def test_what_was_dumped_and_loaded_asks_for_its_secrets(connector: Connector, tmp_path: Path) -> None:
+    fixture = tmp_path / "dump.json"
+    call_command("dumpdata", "connectors", output=str(fixture))
+    call_command("loaddata", str(fixture))
+    connector.refresh_from_db()
+    with pytest.raises(CannotOpen) as raised:
+        open_connection(connector)
+    assert raised.value.reason is Reason.MISSING_SECRETS
+    connector = update_connector(connector, config={**connector.config, "retries": 5})
+    assert (connector.is_missing_secrets, connector.secrets_set_at) == (True, {})
+    update_connector(connector, secrets={"password": CANARY})
+    connector.refresh_from_db()
+    assert open_connection(connector).secrets.plaintexts() == [CANARY]
 
 
 def test_a_log_line_shows_no_secret(connector: Connector, caplog: pytest.LogCaptureFixture) -> None:
