@@ -1,17 +1,23 @@
 """What a fresh installation needs before anybody can use it. Every function may run again, and in several processes."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, transaction
+from django.core.management import call_command
+from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
 from connectors_project.demo.content import load_demo
+from connectors_project.locks import one_set_up_at_a_time
 from spaces.models import DEFAULT_SPACE, Space
 from spaces.services import create_api_key
 
 ADMIN = "admin"
+
+
+class CannotSetUp(Exception):
+    """The installation cannot be set up; the text tells a person why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +25,21 @@ class Credentials:
     """What the first run made and nobody can read again: the password, and an API key of ``space``."""
 
     username: str
-    password: str
     space: str
-    token: str
+    password: str = field(repr=False)
+    token: str = field(repr=False)
+
+
+def set_up() -> Credentials | None:
+    """Bring the database to this release's shape and bootstrap it; raise CannotSetUp."""
+    try:
+        with one_set_up_at_a_time():
+            call_command("migrate", verbosity=0, skip_checks=True)
+            return bootstrap()
+    except (DatabaseError, InterfaceError) as error:
+        raise CannotSetUp(f"The database cannot be used: {error}\nSee DATABASE_URL and VAR_DIR.") from None
+    finally:
+        connections.close_all()
 
 
 def bootstrap() -> Credentials | None:
@@ -44,4 +62,4 @@ def _first_run(space: Space) -> Credentials:
     if settings.EMBEDDED:
         space = load_demo()
     _, token = create_api_key(space, "first run")
-    return Credentials(ADMIN, password, space.slug, token)
+    return Credentials(ADMIN, space.slug, password, token)

@@ -4,13 +4,23 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import import_modules, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
+# Celery would run the system checks and go on whatever they find.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("switchyard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@import_modules.connect(sender=app)
+def _refuse_if_misconfigured(**kwargs: Any) -> None:
+    # Workers and beat come here first, once Django is set up.
+    from connectors_project.startup import refuse_if_misconfigured
+
+    refuse_if_misconfigured()
 
 
 @worker_shutting_down.connect

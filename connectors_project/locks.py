@@ -30,9 +30,11 @@ def sole_use_of_var_dir() -> Iterator[None]:
 
 @contextmanager
 def one_set_up_at_a_time() -> Iterator[None]:
-    """Wait until no other process sets up the same PostgreSQL database. On SQLite VAR_DIR is held instead."""
+    """Wait until no other process sets up the same database, and keep others waiting meanwhile."""
     if connection.vendor != "postgresql":
-        yield
+        with (settings.VAR_DIR / "set_up.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_KEY])

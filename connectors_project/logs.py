@@ -17,8 +17,9 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = uuid4().hex
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self._get_response(request)
+        # It stays bound until the thread's next request: Django logs a refused one after all middleware.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = self._get_response(request)
         response["X-Request-ID"] = request_id
         return response
 

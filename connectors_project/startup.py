@@ -4,7 +4,7 @@ import logging
 import sys
 from typing import Any
 
-from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from celery.signals import beat_init, setup_logging, worker_ready
 from django.core.checks import ERROR, run_checks
 
 logger = logging.getLogger(__name__)
@@ -22,12 +22,6 @@ def refuse_if_misconfigured() -> None:
 @setup_logging.connect
 def _leave_logging_alone(**_: Any) -> None:
     """With a receiver here Celery keeps its hands off the root logger's level, which LOG_LEVEL sets."""
-
-
-@worker_init.connect
-@beat_init.connect
-def _refuse_if_misconfigured(**_: Any) -> None:
-    refuse_if_misconfigured()
 
 
 @worker_ready.connect

@@ -29,6 +29,11 @@ class Received:
 _received: deque[Received] = deque(maxlen=_KEPT)
 
 
+def forget_all() -> None:
+    """Empty the page."""
+    _received.clear()
+
+
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def receiver(request: HttpRequest) -> HttpResponse:

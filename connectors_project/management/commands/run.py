@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from connectors.net.listening import answers, try_to_listen
 from connectors_project.addresses import own_host, own_url
-from connectors_project.bootstrap import bootstrap
+from connectors_project.bootstrap import CannotSetUp, set_up
 from connectors_project.demo.content import point_demo_to_receiver
-from connectors_project.locks import AlreadyRuns, one_set_up_at_a_time, sole_use_of_var_dir
+from connectors_project.locks import AlreadyRuns, sole_use_of_var_dir
 from connectors_project.processes import beat_command, web_command, worker_command
 from connectors_project.supervisor import KeepsDying, Supervisor
 from connectors_project.welcome import first_run_notice, running_notice
@@ -36,14 +35,11 @@ class Command(BaseCommand):
 
     def _set_up(self) -> None:
         try:
-            with one_set_up_at_a_time():
-                call_command("migrate", verbosity=0, skip_checks=True)
-                credentials = bootstrap()
-            if settings.EMBEDDED:
-                point_demo_to_receiver()
-        except DatabaseError as error:
-            raise CommandError(f"The database cannot be used: {error}\nSee DATABASE_URL and VAR_DIR.") from None
-        finally:
+            credentials = set_up()
+        except CannotSetUp as error:
+            raise CommandError(str(error)) from None
+        if settings.EMBEDDED:
+            point_demo_to_receiver()
             connections.close_all()
         if credentials:
             self.stdout.write(first_run_notice(credentials))
