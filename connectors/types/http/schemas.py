@@ -78,6 +78,13 @@ class HttpConfig(Config):
             raise ValueError("A header stands here twice; names do not differ by upper and lower case.")
         return headers
 
+    @field_validator("auth")
+    @classmethod
+    def _sets_its_header_alone(cls, value: Auth, info: ValidationInfo) -> Auth:
+        if value != "none" and any(name.lower() == "authorization" for name in info.data.get("headers", ())):
+            raise ValueError("The headers have an authorization already; take it out.")
+        return value
+
     @field_validator("username")
     @classmethod
     def _fits_auth(cls, value: str, info: ValidationInfo) -> str:
@@ -90,6 +97,8 @@ class HttpConfig(Config):
     @field_validator("ca", "client_cert")
     @classmethod
     def _is_pem(cls, value: str) -> str:
+        if "PRIVATE KEY" in value:
+            raise ValueError("Take out the private key: it is a secret and has a field of its own.")
         if value:
             check_certificates(value)
         return value
@@ -115,6 +124,14 @@ class HttpSecrets(Secrets):
     def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             check_value("authorization", value.get_secret_value())
+        return value
+
+    @field_validator("client_key")
+    @classmethod
+    def _is_plain_key(cls, value: SecretStr | None) -> SecretStr | None:
+        pem = value.get_secret_value() if value else ""
+        if pem and ("PRIVATE KEY" not in pem or "ENCRYPTED" in pem):
+            raise ValueError("This is not a private key in PEM without a passphrase.")
         return value
 
 

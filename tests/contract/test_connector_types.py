@@ -1,0 +1,152 @@
+"""What holds for every connector type: each goes through the same table of systems that behave well or badly."""
+
+import json
+import logging
+import re
+import time
+import traceback
+from base64 import b64encode
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from connectors.outcomes import Outcome
+from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage
+from connectors.types.registry import all_types, get_type
+from tests.contract.harness import CANARY, REQUIRED, TIMEOUT, Harness, Scenario, harnesses
+
+HARNESSES = harnesses()
+EACH_TYPE = pytest.mark.parametrize("connector_type", all_types().values(), ids=lambda found: found.id)
+EACH_HARNESS = pytest.mark.parametrize("harness", HARNESSES, ids=lambda harness: harness.type_id)
+EACH_SCENARIO = pytest.mark.parametrize(
+    ("harness", "scenario"),
+    [
+        pytest.param(harness, scenario, id=f"{harness.type_id} {scenario.name}")
+        for harness in HARNESSES
+        for scenario in harness.scenarios
+    ],
+)
+MESSAGES = 3
+# Any of these in a text tells the secret, or most of it.
+TRACES = (CANARY, "S3CR3T-canary", b64encode(CANARY.encode()).decode().rstrip("="))
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@EACH_HARNESS
+def test_every_type_is_tried_against_every_system(harness: Harness) -> None:
+    names = [scenario.name for scenario in harness.scenarios]
+    assert len(names) == len(set(names))
+    assert not REQUIRED - set(names)
+
+
+@EACH_SCENARIO
+def test_each_message_has_one_outcome_in_time(harness: Harness, scenario: Scenario) -> None:
+    with scenario.system() as connection:
+        began = time.monotonic()
+        outcomes = deliver(harness, connection)
+        took = time.monotonic() - began
+    assert sorted(outcome.key for outcome in outcomes) == list(range(MESSAGES))
+    assert {outcome.reason for outcome in outcomes} == {scenario.expected}, outcomes
+    assert all(outcome.detail for outcome in outcomes)
+    assert took < TIMEOUT + 2
+    assert all(0 <= outcome.duration < TIMEOUT + 2 for outcome in outcomes)
+
+
+@EACH_SCENARIO
+def test_an_outcome_can_be_stored_and_is_bounded(harness: Harness, scenario: Scenario) -> None:
+    with scenario.system() as connection:
+        outcomes = deliver(harness, connection)
+    for outcome in outcomes:
+        text = json.dumps([outcome.detail, outcome.request, outcome.response], allow_nan=False, ensure_ascii=False)
+        assert not UNSTORABLE.search(json.loads(json.dumps(text)))
+        assert "\\u0000" not in text
+        assert len(text.encode()) < 64 * 1024
+        assert "\n" not in outcome.detail
+        assert len(outcome.detail) < 2048
+
+
+@EACH_SCENARIO
+def test_no_secret_is_told(
+    harness: Harness,
+    scenario: Scenario,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with caplog.at_level(logging.DEBUG), scenario.system() as connection:
+        assert any(CANARY in secret for secret in connection.secrets.plaintexts())
+        outcomes = deliver(harness, connection)
+        told = [repr(outcomes), repr(connection), str(connection), repr(harness.message(1)), caplog.text]
+    told += capfd.readouterr()
+    for text in told:
+        assert not any(trace in text for trace in TRACES), text
+
+
+@EACH_HARNESS
+def test_no_secret_is_told_by_a_traceback_with_its_variables(harness: Harness) -> None:
+    def broken() -> Iterator[AnyMessage]:
+        yield harness.message(0)
+        raise LookupError("the source of the messages broke")
+
+    with scenario_of(harness, "accepts").system() as connection:
+        with pytest.raises(LookupError) as caught:
+            list(get_type(harness.type_id).deliver(connection, broken()))
+        report = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "connection" in report
+    assert not any(trace in report for trace in TRACES)
+
+
+@EACH_HARNESS
+def test_messages_are_pulled_only_when_there_is_room(harness: Harness) -> None:
+    pulled = []
+
+    def source() -> Iterator[AnyMessage]:
+        for key in range(1000):
+            pulled.append(key)
+            yield harness.message(key)
+
+    with scenario_of(harness, "accepts").system() as connection:
+        outcomes = get_type(harness.type_id).deliver(connection, source())
+        assert pulled == []
+        next(outcomes)
+        assert len(pulled) < 1000
+        rest = list(outcomes)
+    assert len(rest) == 999
+
+
+@EACH_HARNESS
+def test_no_messages_are_no_outcomes(harness: Harness) -> None:
+    with scenario_of(harness, "accepts").system() as connection:
+        assert list(get_type(harness.type_id).deliver(connection, [])) == []
+
+
+@EACH_TYPE
+def test_a_declaration_is_complete(connector_type: AnyConnectorType) -> None:
+    assert all_types()[connector_type.id] is connector_type
+    assert type(connector_type).__module__.startswith(f"connectors.types.{connector_type.id}")
+    assert connector_type.name
+    assert connector_type.description.endswith(".")
+    assert connector_type.categories
+    assert connector_type.icon
+    for model in (connector_type.config_model, connector_type.secrets_model, connector_type.params_model):
+        assert model.model_json_schema()["additionalProperties"] is False
+        for name, field in model.model_fields.items():
+            assert field.title, name
+            assert (field.description or "").endswith("."), name
+    connector_type.params_model.model_validate(connector_type.default_params())
+
+
+@EACH_TYPE
+def test_secrets_are_secret_by_their_type_and_may_be_missing(connector_type: AnyConnectorType) -> None:
+    assert connector_type.secrets_model.model_validate({}).plaintexts() == []
+    for name, field in connector_type.secrets_model.model_fields.items():
+        assert field.annotation == SecretStr | None, name
+
+
+def deliver(harness: Harness, connection: AnyConnection) -> list[Outcome]:
+    messages = (harness.message(key) for key in range(MESSAGES))
+    return list(get_type(harness.type_id).deliver(connection, messages))
+
+
+def scenario_of(harness: Harness, name: str) -> Scenario:
+    return next(scenario for scenario in harness.scenarios if scenario.name == name)
