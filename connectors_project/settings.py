@@ -46,8 +46,11 @@ else:
 
 ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
 CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]
-HOST, PORT = _options["HOST"], _options["PORT"]
-WEB_WORKERS, WEB_THREADS, WORKERS = _options["WEB_WORKERS"], _options["WEB_THREADS"], _options["WORKERS"]
+HOST: str = _options["HOST"]
+PORT: int = _options["PORT"]
+WEB_WORKERS: int = _options["WEB_WORKERS"]
+WEB_THREADS: int = _options["WEB_THREADS"]
+WORKERS: int = _options["WORKERS"]
 
 NETWORK_ALLOWED_HOSTS: list[str] = _options["NETWORK_ALLOWED_HOSTS"]
 NETWORK_ALLOWED_PRIVATE: list[str] = _options["NETWORK_ALLOWED_PRIVATE"]
@@ -208,10 +211,12 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "connectors_project.formats"
 
 STATIC_URL = "static/"
 # Served right out of the packages: there is nothing to collect.
@@ -252,9 +257,10 @@ UNFOLD = {
     "SITE_TITLE": "Switchyard",
     "SITE_HEADER": "Switchyard",
     "SITE_SYMBOL": "alt_route",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "connectors_project.console.icon"}],
     "STYLES": ["connectors_project.console.stylesheet"],
     "DASHBOARD_CALLBACK": "connectors_project.dashboard.fill",
-    "SIDEBAR": {"command_search": True, "navigation": "connectors_project.console.sidebar"},
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "connectors_project.console.sidebar"},
     "COMMAND": {
         "search_models": ["connectors.connector", "actions.action", "rules.rule", "spaces.space", "spaces.apikey"]
     },
