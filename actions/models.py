@@ -69,13 +69,17 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(db_default=Now())
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Tries whose outcome is in the event log.")
-    lost_leases = models.PositiveSmallIntegerField(default=0, help_text="Tries that ended with their worker.")
+    attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Tries whose outcome is in the event log."
+    )
+    lost_leases = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Tries that ended with their worker."
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    last_reason = models.CharField(max_length=20, blank=True, choices=REASONS)
-    last_detail = models.TextField(blank=True)
+    last_reason = models.CharField(max_length=20, blank=True, default="", db_default="", choices=REASONS)
+    last_detail = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["-id"]

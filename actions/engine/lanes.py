@@ -44,9 +44,8 @@ class Batch:
     deliveries: Sequence[Leased]
     leased_at: float
 
-    @property
     def start_by(self) -> float:
-        """The monotonic time after which none of them may be started: the try could outlive the lease."""
+        """Return the monotonic time after which none may be started: the try could outlive the lease."""
         return self.leased_at + settings.LEASE_SECONDS - settings.NETWORK_TIMEOUT - _MARGIN
 
 
@@ -232,7 +231,8 @@ class Lane(threading.Thread):
         under_way: dict[int, Leased],
     ) -> Iterator[AnyMessage]:
         """Yield what can be sent, when the type asks for it, until the lane stops or the lease nears its end."""
-        while waiting and not self._stopping and time.monotonic() < batch.start_by:
+        start_by = batch.start_by()
+        while waiting and not self._stopping and time.monotonic() < start_by:
             delivery = waiting.popleft()
             message = _message(delivery, connector_type)
             if isinstance(message, Outcome):

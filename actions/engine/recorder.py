@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_WAITING: Final = 5000  # outcomes; a lane that would add more waits, so memory stays bounded
 _MAX_AT_ONCE: Final = 1000  # outcomes in one transaction
+_LOOK_AGAIN: Final = 0.5  # seconds after which a lane that waits for room looks by itself
 _LONGEST_PAUSE: Final = 5.0  # seconds between tries while the database is away
 
 
@@ -20,7 +21,9 @@ class Recorder:
     """One thread that records what all lanes of the process finish."""
 
     def __init__(self) -> None:
-        self._finished: queue.Queue[Finished | None] = queue.Queue(_MAX_WAITING)
+        # Not queue.Queue: its locks in Python cost more than all the rest of handing over.
+        self._finished: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
+        self._room = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -28,6 +31,9 @@ class Recorder:
         """Take an outcome; it is in the database soon after, or once the database is back."""
         if self._thread is None:
             self._start()
+        while self._finished.qsize() >= _MAX_WAITING:
+            self._room.clear()
+            self._room.wait(_LOOK_AGAIN)
         self._finished.put(finished)
 
     def stop(self) -> None:
@@ -50,6 +56,7 @@ class Recorder:
                 batch, stopping = self._gather()
                 if batch:
                     _record_durably(batch)
+                self._room.set()
         finally:
             connection.close()
 

@@ -1,5 +1,6 @@
 """Use cases of deliveries: make them, and find those that are due."""
 
+import os
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,8 @@ from connectors.outcomes import Reason
 
 DELIVER: Final = "actions.tasks.deliver"
 
+State = Delivery.State
+
 _COLUMNS: Final = (
     "id",
     "webhook_id",
@@ -35,13 +38,9 @@ _COLUMNS: Final = (
     "state",
     "lease_token",
     "lease_until",
-    "attempts",
-    "lost_leases",
     "expires_at",
-    "finished_at",
-    "last_reason",
-    "last_detail",
 )
+_DEAD_COLUMNS: Final = (*_COLUMNS, "finished_at", "last_reason", "last_detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +84,25 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     leased_at = time.monotonic()
     now = _database_time()
     ids = bulk.reserve_ids(Delivery, len(planned))
+    webhook_ids = _random_ids(len(planned))
     token = uuid.uuid4()
     lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
     handed_over: dict[int, list[Leased]] = {}
     rows: list[bulk.Row] = []
-    failed: list[bulk.Row] = []
-    for key, plan in zip(ids, planned, strict=True):
+    dead: list[bulk.Row] = []
+    entries: list[bulk.Row] = []
+    for key, webhook_id, plan in zip(ids, webhook_ids, planned, strict=True):
         target = plan.target
         expires_at = now + timedelta(seconds=target.expires_after) if target.expires_after else None
-        leased = None
         if plan.failure is not None:
-            failed.append(_failure_row(key, plan, plan.failure))
+            reason, detail = plan.failure
+            row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
+            dead.append((*row, now, reason.value, detail))
+            entries.append(_failure_row(key, plan, plan.failure))
         elif target.connector_id in at_once:
             leased = Leased(
                 id=key,
-                webhook_id=uuid.uuid4(),
+                webhook_id=webhook_id,
                 space_id=plan.space_id,
                 event_id=plan.event_id,
                 rule_id=plan.rule_id,
@@ -111,10 +114,14 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
                 token=token,
             )
             handed_over.setdefault(target.connector_id, []).append(leased)
-        rows.append(_row(key, plan, leased, lease_until, expires_at, now))
-    bulk.insert_rows(Delivery, _COLUMNS, rows)
-    if failed:
-        log.append(failed)
+            rows.append(_row(key, webhook_id, plan, State.LEASED, token, lease_until, expires_at))
+        else:
+            rows.append(_row(key, webhook_id, plan, State.PENDING, None, None, expires_at))
+    if rows:
+        bulk.insert_rows(Delivery, _COLUMNS, rows)
+    if dead:
+        bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
+        log.append(entries)
     transaction.on_commit(lambda: _start(planned, at_once, handed_over, leased_at))
 
 
@@ -155,17 +162,23 @@ def _database_time() -> datetime:
     return now
 
 
+def _random_ids(count: int) -> list[uuid.UUID]:
+    noise = os.urandom(16 * count)
+    return [uuid.UUID(bytes=noise[start : start + 16], version=4) for start in range(0, 16 * count, 16)]
+
+
 def _row(
-    key: int, plan: Planned, leased: Leased | None, lease_until: datetime, expires_at: datetime | None, now: datetime
-) -> bulk.Row:
-    reason, detail = plan.failure or ("", "")
-    if plan.failure is not None:
-        state = Delivery.State.DEAD
-    else:
-        state = Delivery.State.LEASED if leased else Delivery.State.PENDING
+    key: int,
+    webhook_id: uuid.UUID,
+    plan: Planned,
+    state: Delivery.State,
+    token: uuid.UUID | None,
+    lease_until: datetime | None,
+    expires_at: datetime | None,
+) -> tuple[Any, ...]:
     return (
         key,
-        leased.webhook_id if leased else uuid.uuid4(),
+        webhook_id,
         plan.space_id,
         plan.event_id,
         plan.rule_id,
@@ -173,14 +186,9 @@ def _row(
         plan.target.connector_id,
         orjson.dumps(plan.message).decode(),
         state.value,
-        leased.token if leased else None,
-        lease_until if leased else None,
-        0,
-        0,
+        token,
+        lease_until,
         expires_at,
-        now if plan.failure else None,
-        str(reason),
-        detail,
     )
 
 

@@ -1,14 +1,17 @@
 """The event as conditions and templates see it."""
 
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from django.db import connection
-from django.utils.dateparse import parse_datetime
 
 from rules.models import Event
 
+# The database writes the time: a datetime made and formatted again costs more than any other column.
+_TIME: Final = {
+    "postgresql": """to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "sqlite": "replace(time, ' ', 'T') || 'Z'",
+}
 _COLUMNS: Final = (
     "id",
     "space_id",
@@ -16,7 +19,7 @@ _COLUMNS: Final = (
     "event_id",
     "type",
     "subject",
-    "time",
+    "{time}",
     "datacontenttype",
     "dataschema",
     "extensions",
@@ -38,9 +41,10 @@ class StoredEvent:
 def read_events(ids: list[int]) -> list[StoredEvent]:
     """Return the events with these keys, oldest key first. One query, and no model instances: this is the hot path."""
     with connection.cursor() as cursor:
+        columns = ", ".join(_COLUMNS).format(time=_TIME[connection.vendor])
         one_of, values = ("= ANY(%s)", [ids]) if connection.vendor == "postgresql" else (_places(ids), ids)
         cursor.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM {Event._meta.db_table} WHERE id {one_of} ORDER BY id",  # noqa: S608
+            f"SELECT {columns} FROM {Event._meta.db_table} WHERE id {one_of} ORDER BY id",  # noqa: S608
             values,
         )
         return [StoredEvent(row) for row in cursor.fetchall()]
@@ -55,7 +59,7 @@ def _envelope(
     event_id: str,
     type_: str,
     subject: str,
-    time: datetime | str,
+    time: str,
     datacontenttype: str,
     dataschema: str,
     extensions: str,
@@ -67,7 +71,7 @@ def _envelope(
         "id": event_id,
         "source": source,
         "type": type_,
-        "time": _rfc3339(time),
+        "time": time.replace(".000000Z", "Z"),
     }
     if subject:
         envelope["subject"] = subject
@@ -80,9 +84,3 @@ def _envelope(
     if data is not None:
         envelope["data_base64" if is_binary else "data"] = orjson.loads(data)
     return envelope
-
-
-def _rfc3339(time: datetime | str) -> str:
-    moment = time if isinstance(time, datetime) else parse_datetime(time)
-    assert moment is not None
-    return moment.replace(tzinfo=None).isoformat() + "Z"
