@@ -5,8 +5,9 @@ from django.conf import settings
 
 def own_host() -> str:
     """Return an address by which this machine reaches its web process."""
+    host: str = settings.HOST
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  looked up, not listened on
-    return everywhere.get(settings.HOST, settings.HOST)
+    return everywhere.get(host, host)
 
 
 def own_url() -> str:

@@ -51,7 +51,7 @@ class Run:
         return self.process
 
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.output, f"{text!r} in {self.output}", 60)
+        wait_until(lambda: text in self.output, f"{text!r} in {self.output}", 120)
 
     def fetch(self, path: str, body: bytes | None = None, token: str = "") -> str:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -76,7 +76,7 @@ def running(run: Run) -> Iterator[Run]:
 
 def refused(run: Run) -> str:
     """Return what a start that must fail says."""
-    assert run.start().wait(60) == 1
+    assert run.start().wait(120) == 1
     assert "Traceback" not in run.output
     return run.output
 
@@ -87,7 +87,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_command_that_the_first_start_prints_delivers_an_event(first: Run) -> None:
     (token,) = re.findall(r"Bearer (sy_\S+)'", first.output)
     (path,) = re.findall(r"curl 'http://[^/]+(/\S+)'", first.output)
@@ -97,7 +97,7 @@ def test_the_command_that_the_first_start_prints_delivers_an_event(first: Run) -
     wait_until(lambda: '"delivered"' in first.fetch(deliveries, token=token), f"a delivery in {first.output}")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_console_is_served_with_its_styles(first: Run) -> None:
     page = first.fetch("/")
     assert "Switchyard" in page
@@ -107,7 +107,7 @@ def test_the_console_is_served_with_its_styles(first: Run) -> None:
         assert "{" in first.fetch(style)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_second_start_on_the_same_directory_is_refused(first: Run, tmp_path: Path) -> None:
     var_dir = first.output.partition("VAR_DIR=")[2].split()[0]
     link = tmp_path / "var"
@@ -115,7 +115,7 @@ def test_a_second_start_on_the_same_directory_is_refused(first: Run, tmp_path: P
     assert "already runs on" in refused(Run(link, free_port()))
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_port_in_use_is_refused_with_another_one_to_take(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -124,14 +124,14 @@ def test_a_port_in_use_is_refused_with_another_one_to_take(tmp_path: Path) -> No
     assert f"make run PORT={port + 1}" in said
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_wrong_setting_is_refused_by_name(tmp_path: Path) -> None:
     said = refused(Run(tmp_path / "var", free_port(), WEB_THREADS="many"))
     assert "(switchyard.WEB_THREADS)" in said
     assert "HINT" in said
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_restart_is_graceful_and_shows_no_secret(tmp_path: Path) -> None:
     var_dir = tmp_path / "var"
     with running(Run(var_dir, free_port())) as once:

@@ -30,6 +30,7 @@ class Command(BaseCommand):
         for number, (event, data) in enumerate(demo_events(random.Random()), start=1):  # noqa: S311  no secret
             accept_events(space.pk, [event])
             self.stdout.write(f"{event.type:<15} {data}")
+            self.stdout.flush()
             next_at = number / rate
             if next_at >= seconds:
                 break

@@ -43,6 +43,7 @@ class Command(BaseCommand):
             connections.close_all()
         if credentials:
             self.stdout.write(first_run_notice(credentials))
+            self.stdout.flush()
 
     def _serve(self) -> None:
         # A worker may finish the requests that it is in the middle of.
@@ -65,6 +66,7 @@ class Command(BaseCommand):
                 return
             time.sleep(0.1)
         self.stdout.write(running_notice())
+        self.stdout.flush()
 
 
 def _commands() -> dict[str, list[str]]:
