@@ -1,4 +1,4 @@
-"""Real servers for the tests of this folder, started once; each test gets a fresh database."""
+"""Real servers for the tests that ask for them. They are started on first use, so most runs start none."""
 
 from collections.abc import Iterator
 
@@ -19,14 +19,8 @@ def database_url(_postgresql: str) -> str:
     return fresh_database(_postgresql)
 
 
-@pytest.fixture(scope="session")
-def _redis() -> Iterator[RedisServer]:
+@pytest.fixture
+def broker() -> Iterator[RedisServer]:
+    """A Redis for this test alone, which may stop it."""
     with redis_server() as server:
         yield server
-
-
-@pytest.fixture
-def broker(_redis: RedisServer) -> RedisServer:
-    """An empty Redis."""
-    _redis.flush()
-    return _redis
