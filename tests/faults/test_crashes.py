@@ -10,7 +10,6 @@ import pytest
 from tests.faults.installation import Wired, event, wired
 from tests.servers import RedisServer, kill
 
-
 pytestmark = pytest.mark.timeout(300)
 
 
