@@ -64,6 +64,7 @@ def revision(space: Space) -> int:
 
 
 def test_a_connector_is_stored_complete(space: Space) -> None:
+    before = revision(space)
     made = make_vault(space, name=" Cafe\u0301 ", public_id="mine", secrets={"token": "t0k3n"}, enabled=False)
     connector = stored(made)
     assert (connector.space, connector.type, connector.name, connector.public_id) == (space, "vault", "Café", "mine")
@@ -72,6 +73,7 @@ def test_a_connector_is_stored_complete(space: Space) -> None:
     assert list(connector.secrets_set_at) == ["token"]
     assert (connector.enabled, connector.is_missing_secrets, connector.version) == (False, False, 1)
     assert (made.version, made.created_at, made.config) == (1, connector.created_at, connector.config)
+    assert revision(space) == before + 1
 
 
 def test_an_id_is_generated_when_none_is_chosen(space: Space) -> None:
@@ -202,6 +204,18 @@ def test_secrets_are_merged_absent_keeps_and_null_clears(space: Space) -> None:
     update_connector(connector, secrets={"token": None, "password": None})
     assert stored(connector).secrets.token == b""
     assert stored(connector).secrets_set_at == {}
+
+
+def test_a_secret_that_the_type_no_longer_knows_can_be_cleared(space: Space) -> None:
+    connector = make_vault(space, secrets={"token": "t"})
+    Connector.objects.filter(pk=connector.pk).update(
+        secrets=Sealed.seal({"token": SecretStr("t"), "pin": SecretStr("1234")}),
+        secrets_set_at={**connector.secrets_set_at, "pin": "2026-01-01T00:00:00+00:00"},
+    )
+    expected = [("/secrets/pin", "There is no such field.")]
+    assert errors_of(lambda: update_connector(connector, secrets={"token": "t2"})) == expected
+    update_connector(connector, secrets={"token": "t2", "pin": None})
+    assert opened(connector) == {"token": "t2"}
 
 
 def test_each_change_moves_the_version_and_the_revision(space: Space) -> None:
