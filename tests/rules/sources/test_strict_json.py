@@ -168,7 +168,9 @@ def test_the_place_of_a_fault_is_named(text: str, pointer: str, detail: str) -> 
     assert detail in error.detail
 
 
-@pytest.mark.parametrize("text", ['[1,2,{"a":}]', "[1,2", "[1 2]", "[1:2]", "[1,]", '[{"a":1}] x', "{}", "", '[1,"\\ud800",}]'])
+@pytest.mark.parametrize(
+    "text", ['[1,2,{"a":}]', "[1,2", "[1 2]", "[1:2]", "[1,]", '[{"a":1}] x', "{}", "", '[1,"\\ud800",}]']
+)
 def test_what_is_no_json_array_is_refused_whole(text: str) -> None:
     with pytest.raises(InvalidInput, match="This is not JSON"):
         read_array(text.encode(), most=5)
