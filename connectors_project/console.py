@@ -43,6 +43,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("switchyard/console.css")
 
 
+def icon(request: HttpRequest) -> str:
+    """Return the URL of the icon that a browser shows on its tab."""
+    return static("switchyard/icon.svg")
+
+
 def _item(title: str, model: str, icon: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
 

@@ -7,10 +7,11 @@ from django.db.models import Max, Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import localize
 
 from actions.models import Delivery, EventLogEntry
 from rules.models import Event
-from spaces.admin.markup import EMPTY, page_link, when
+from spaces.admin.markup import EMPTY, page_link
 from spaces.models import DEFAULT_SPACE
 
 # What happened within the hour is counted among this many of the newest rows, what waits up to this many.
@@ -61,7 +62,7 @@ def _failures(failed: QuerySet[EventLogEntry]) -> dict[str, Any]:
         "headers": ["Time", "Reason", "Message", "Delivery"],
         "rows": [
             [
-                page_link("actions.eventlogentry", entry.pk, when(entry.time)),
+                page_link("actions.eventlogentry", entry.pk, localize(timezone.localtime(entry.time))),
                 entry.reason or EMPTY,
                 entry.message,
                 page_link("actions.delivery", entry.delivery_id, str(entry.delivery_id))

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from actions.models import Action
 from actions.services import create_action, delete_action, update_action
@@ -14,7 +15,7 @@ from connectors.models import Connector
 from connectors.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, display
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
-from spaces.admin.markup import object_link
+from spaces.admin.markup import list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
 
@@ -39,6 +40,7 @@ class ActionAdmin(TypedModelAdmin):
     """What: messages, each to one connector."""
 
     form: type[forms.ModelForm[Any]] = ActionForm
+    empty_hint = "An action says what is sent through a connector. Rules trigger it."
     list_display = ["name_and_id", "space", "connector_link", "enabled", "rule_count", "updated_at"]
     list_filter = [("space", RelatedDropdownFilter), ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
@@ -61,9 +63,10 @@ class ActionAdmin(TypedModelAdmin):
         return object_link(action.connector, action.connector.name)
 
     @display(description="Rules", ordering="rule_count")
-    def rule_count(self, action: Any) -> int:
+    def rule_count(self, action: Any) -> int | SafeString:
         """The number of rules that trigger the action."""
-        return int(action.rule_count)
+        count = int(action.rule_count)
+        return list_link("rules.rule", str(count), actions__id__exact=action.pk) if count else 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the actions, each with its number of rules."""
@@ -113,14 +116,14 @@ class ActionAdmin(TypedModelAdmin):
         space_id = obj.space_id if obj else connector.space_id if connector else None
         offered = Connector.objects.all() if space_id is None else Connector.objects.filter(space=space_id)
         field = forms.ModelChoiceField(offered, widget=self._select(space_id))
-        fixed = {"public_id": None} if obj else {}
-        return {"connector_type": connector.type if connector else "", "connector": field, **fixed}
+        own = super().own_fields(request, obj) if obj else {}
+        return {**own, "connector_type": connector.type if connector else "", "connector": field}
 
     def own_fieldsets(self, request: HttpRequest, obj: Action | None) -> list[Any]:
         """Return what every action has."""
-        space = ["space"] if obj else []
+        fields = ["name", "public_id", "connector", "enabled"]
         return [
-            (None, {"fields": ["name", "public_id", *space, "connector", "enabled"]}),
+            (None, {"fields": [*fields, "space", "seen_version"] if obj else fields}),
             ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
         ]
 

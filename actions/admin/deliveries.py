@@ -11,7 +11,7 @@ from actions.admin.event_log import OUTCOME_LABELS
 from actions.models import Delivery, EventLogEntry
 from connectors.outcomes import Reason
 from spaces.admin.base import ChoicesDropdownFilter, RelatedDropdownFilter, display
-from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds, when
+from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds
 from spaces.admin.read_only import HotTableAdmin
 
 STATE_LABELS = {
@@ -28,8 +28,9 @@ SHOWN_ENTRIES = 100
 class DeliveryAdmin(HotTableAdmin):
     """Each event's way through an action: what is waiting, what arrived, what is dead and why."""
 
+    empty_hint = "An event that matches a rule makes one for each action of the rule."
     list_display = [
-        "id",
+        "number",
         "state_label",
         "last_reason",
         "space",
@@ -40,7 +41,7 @@ class DeliveryAdmin(HotTableAdmin):
         "due_at",
         "created_at",
     ]
-    list_display_links = ["id"]
+    list_display_links = ["number"]
     list_filter = [
         ("space", RelatedDropdownFilter),
         ("state", ChoicesDropdownFilter),
@@ -72,6 +73,11 @@ class DeliveryAdmin(HotTableAdmin):
         ("Times", {"fields": [("created_at", "due_at"), ("expires_at", "finished_at")]}),
         ("Message", {"fields": ["message_block"]}),
     ]
+
+    @display(description="Delivery")
+    def number(self, delivery: Delivery) -> str:
+        """Its number, as it stands in the event log."""
+        return str(delivery.pk)
 
     @display(description="State", label=STATE_LABELS)
     def state_label(self, delivery: Delivery) -> str:
@@ -139,7 +145,7 @@ def _attempts(object_id: str) -> dict[str, Any]:
 def _shown(entry: EventLogEntry) -> dict[str, Any]:
     return {
         "title": f"Attempt {entry.attempt}" if entry.attempt else entry.action,
-        "time": when(entry.time),
+        "time": entry.time,
         "outcome": label(entry.outcome, OUTCOME_LABELS.get(entry.outcome, "default")),
         "reason": "" if entry.reason == Reason.OK else entry.reason,
         "duration": seconds(entry.duration) if entry.duration else EMPTY,

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from actions.models import EventLogEntry
 from spaces.admin.base import ChoicesDropdownFilter, RelatedDropdownFilter, display
-from spaces.admin.markup import EMPTY, json_block, label, list_link, page_link, seconds, when
+from spaces.admin.markup import EMPTY, json_block, label, list_link, page_link, seconds
 from spaces.admin.read_only import HotTableAdmin
 
 OUTCOME_LABELS = {"success": "success", "failure": "danger", "unknown": "warning"}
@@ -20,8 +20,9 @@ OUTCOME_LABELS = {"success": "success", "failure": "danger", "unknown": "warning
 class EventLogAdmin(HotTableAdmin):
     """What the system did, newest first."""
 
-    list_display = ["time_to_second", "outcome_label", "message", "reason", "duration_text", "space", "links"]
-    list_display_links = ["time_to_second"]
+    empty_hint = "Every attempt to deliver is logged here."
+    list_display = ["time", "outcome_label", "message", "reason", "duration_text", "space", "links"]
+    list_display_links = ["time"]
     list_filter = [
         ("space", RelatedDropdownFilter),
         ("outcome", ChoicesDropdownFilter),
@@ -35,7 +36,7 @@ class EventLogAdmin(HotTableAdmin):
             None,
             {
                 "fields": [
-                    "time_to_second",
+                    "time",
                     ("provider", "action"),
                     "outcome_on_page",
                     "reason",
@@ -50,11 +51,6 @@ class EventLogAdmin(HotTableAdmin):
         ("Request", {"fields": ["request_block"]}),
         ("Response", {"fields": ["response_block"]}),
     ]
-
-    @display(description="Time")
-    def time_to_second(self, entry: EventLogEntry) -> str:
-        """When it was."""
-        return when(entry.time)
 
     @display(description="Outcome", label=OUTCOME_LABELS)
     def outcome_label(self, entry: EventLogEntry) -> str:

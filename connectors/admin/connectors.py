@@ -7,11 +7,14 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from connectors.models import Connector
 from connectors.services import create_connector, delete_connector, update_connector
 from connectors.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, DropdownFilter, RelatedDropdownFilter, display
+from spaces.admin.choosing import chosen_space
+from spaces.admin.markup import list_link
 from spaces.admin.schema_fields import SchemaFields, SecretFields
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
 
@@ -44,6 +47,7 @@ class ConnectorAdmin(TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     form: type[forms.ModelForm[Any]] = ConnectorForm
+    empty_hint = "A connector holds the connection to a system that messages go to: its address and its secrets."
     confirm_by_id = True
     delete_confirmation_template = "admin/delete_by_id.html"
     list_display = ["name_and_id", "space", "type_name", "enabled", "secrets_state", "action_count", "updated_at"]
@@ -63,12 +67,6 @@ class ConnectorAdmin(TypedModelAdmin):
         """Name over ID."""
         return connector.name, connector.public_id
 
-    @display(description="Type", ordering="type")
-    def type_name(self, connector: Connector) -> str:
-        """The type's name; its id where the type is not installed."""
-        declared = all_types().get(connector.type)
-        return declared.name if declared else f"{connector.type} (not installed)"
-
     @display(description="Secrets", label={"missing": "danger", "set": "success"})
     def secrets_state(self, connector: Connector) -> str:
         """Whether a secret that the config calls for is not set."""
@@ -77,9 +75,10 @@ class ConnectorAdmin(TypedModelAdmin):
         return "set" if connector.secrets_set_at else ""
 
     @display(description="Actions", ordering="action_count")
-    def action_count(self, connector: Any) -> int:
+    def action_count(self, connector: Any) -> int | SafeString:
         """The number of actions that use the connector."""
-        return int(connector.action_count)
+        count = int(connector.action_count)
+        return list_link("actions.action", str(count), connector__id__exact=connector.pk) if count else 0
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the connectors, each with its number of actions."""
@@ -101,9 +100,10 @@ class ConnectorAdmin(TypedModelAdmin):
         """Return id and name of every connector type."""
         return [(declared.id, declared.name) for declared in all_types().values()]
 
-    def own_fieldsets(self, request: HttpRequest, obj: Connector | None) -> list[Any]:
-        """Return what every connector has."""
-        return [(None, {"fields": ["name", "public_id", "space", "type", "enabled"]})]
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Propose the only space."""
+        space = chosen_space(request)
+        return {"space": space.pk if space else None, **super().get_changeform_initial_data(request)}
 
     def add(self, request: HttpRequest, form: ConnectorForm) -> Connector:
         """Create the connector."""

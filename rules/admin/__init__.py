@@ -1,5 +1,5 @@
 """The console's pages of events and rules."""
 
-from rules.admin import events
+from rules.admin import events, rules
 
-__all__ = ["events"]
+__all__ = ["events", "rules"]

@@ -12,7 +12,7 @@ from actions.admin.deliveries import STATE_LABELS
 from actions.models import Delivery
 from rules.models import Event
 from spaces.admin.base import RelatedDropdownFilter, display
-from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link, when
+from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link
 from spaces.admin.read_only import HotTableAdmin
 
 # An event that many rules match has as many deliveries; a page shows no more than these.
@@ -23,7 +23,8 @@ SHOWN_DELIVERIES = 100
 class EventAdmin(HotTableAdmin):
     """What happened, newest first."""
 
-    list_display = ["type", "source", "event_id", "subject", "space", "received", "delivery_count"]
+    empty_hint = "The overview has a command that sends one."
+    list_display = ["type", "source", "event_id", "subject", "space", "received_at", "delivery_count"]
     list_display_links = ["type"]
     list_filter = [("space", RelatedDropdownFilter)]
     search_fields = ["type", "source", "subject", "event_id"]
@@ -39,8 +40,8 @@ class EventAdmin(HotTableAdmin):
                     "event_id",
                     "subject",
                     "space",
-                    ("happened", "received"),
-                    ("datacontenttype", "dataschema"),
+                    ("time", "received_at"),
+                    ("content_type", "schema"),
                 ]
             },
         ),
@@ -48,15 +49,15 @@ class EventAdmin(HotTableAdmin):
         ("Extension attributes", {"fields": ["extensions_block"]}),
     ]
 
-    @display(description="Received")
-    def received(self, event: Event) -> str:
-        """When it came in."""
-        return when(event.received_at)
+    @display(description="Data content type")
+    def content_type(self, event: Event) -> str:
+        """The media type of the data, as its sender says."""
+        return event.datacontenttype or EMPTY
 
-    @display(description="Happened")
-    def happened(self, event: Event) -> str:
-        """When it happened, as its sender says."""
-        return when(event.time)
+    @display(description="Data schema")
+    def schema(self, event: Event) -> str:
+        """The schema of the data, as its sender says."""
+        return event.dataschema or EMPTY
 
     @display(description="Deliveries")
     def delivery_count(self, event: Any) -> SafeString | int:

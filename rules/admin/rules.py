@@ -13,7 +13,7 @@ from actions.models import Action
 from rules.models import Rule
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, display
+from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, Select, display
 from spaces.admin.choosing import SelectMultipleOfSpace, ask_for_space, chosen_space
 from spaces.admin.json_fields import CodeArea, LinesField
 from spaces.admin.markup import EMPTY, code, object_link
@@ -67,6 +67,7 @@ class RuleAdmin(TypedModelAdmin):
     """When: which events trigger which actions."""
 
     form: type[forms.ModelForm[Any]] = RuleForm
+    empty_hint = "A rule says which events trigger which actions."
     list_display = ["name_and_id", "space", "type_name", "enabled", "condition_short", "action_links", "updated_at"]
     list_filter = [("space", RelatedDropdownFilter), ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
@@ -80,12 +81,6 @@ class RuleAdmin(TypedModelAdmin):
     def name_and_id(self, rule: Rule) -> tuple[str, str]:
         """Name over ID."""
         return rule.name, rule.public_id
-
-    @display(description="Type", ordering="type")
-    def type_name(self, rule: Rule) -> str:
-        """The type's name; its id where the type is not installed."""
-        declared = all_types().get(rule.type)
-        return declared.name if declared else f"{rule.type} (not installed)"
 
     @display(description="Condition")
     def condition_short(self, rule: Rule) -> str | SafeString:
@@ -131,12 +126,8 @@ class RuleAdmin(TypedModelAdmin):
         )
         if obj is None:
             offered = Space.objects.filter(pk=space.pk) if space else Space.objects.all()
-            fields["space"] = forms.ModelChoiceField(offered, initial=space, widget=forms.HiddenInput())
+            fields["space"] = forms.ModelChoiceField(offered, initial=space, empty_label=None, widget=Select())
         return fields
-
-    def own_fieldsets(self, request: HttpRequest, obj: Rule | None) -> list[Any]:
-        """Return what every rule has."""
-        return [(None, {"fields": ["name", "public_id", "space", "type", "enabled"]})]
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> list[Any]:
         """Return what every rule has, the events that it looks at, and what it then does."""

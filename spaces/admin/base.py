@@ -13,7 +13,7 @@ from unfold.decorators import action as _action
 from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, BaseDialogForm, UserChangeForm, UserCreationForm
-from unfold.paginator import InfinitePaginator
+from unfold.paginator import InfinitePaginator as BaseInfinitePaginator
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminAutocompleteWidget as Autocomplete
 from unfold.widgets import UnfoldAdminColorInputWidget as ColorInput
@@ -45,13 +45,13 @@ __all__ = [
     "Autocomplete",
     "AutocompleteMultiple",
     "BaseDialogForm",
+    "BaseInfinitePaginator",
     "BooleanRadioFilter",
     "ChangeList",
     "Checkbox",
     "ChoicesDropdownFilter",
     "ColorInput",
     "DropdownFilter",
-    "InfinitePaginator",
     "ModelAdmin",
     "NumberInput",
     "PasswordInput",

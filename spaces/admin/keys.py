@@ -30,6 +30,7 @@ class ApiKeyAdmin(ServiceModelAdmin):
     """Keys to the API. A key is made and revoked, never changed or deleted: what it did stays attributable."""
 
     form: type[forms.ModelForm[Any]] = ApiKeyForm
+    empty_hint = "A key lets a program send events to a space and use its API."
     list_display = ["name", "prefix", "space", "state", "created_at", "expires_at"]
     list_filter = [("space", RelatedDropdownFilter)]
     list_filter_submit = True

@@ -1,14 +1,12 @@
 """Pieces of markup for values of any origin: every one escapes what it shows."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -66,10 +64,3 @@ def code_block(text: str) -> SafeString:
 def code(text: str, longest: int = 60) -> SafeString:
     """Return a short piece of code; what is cut stands in its title."""
     return format_html('<code class="sy-inline" title="{}">{}</code>', text, Truncator(text).chars(longest))
-
-
-def when(moment: datetime | None) -> str:
-    """Return the moment to the second, in the console's time zone."""
-    if moment is None:
-        return EMPTY
-    return formats.date_format(timezone.localtime(moment), "Y-m-d H:i:s")

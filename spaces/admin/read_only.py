@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
-from spaces.admin.base import ChangeList, InfinitePaginator, ModelAdmin
+from spaces.admin.base import BaseInfinitePaginator, ChangeList, ModelAdmin
 
 # A search or filter without an index looks through this many of the newest rows, and no more.
 SEARCHED_ROWS = 200_000
@@ -28,8 +28,8 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
-class UncountedPaginator(InfinitePaginator):
-    """Knows no number of rows, and pages no deeper than a search looks."""
+class InfinitePaginator(BaseInfinitePaginator):
+    """Knows no number of rows, and pages no deeper than a search looks. Unfold's templates ask for it by this name."""
 
     count = SEARCHED_ROWS
 
@@ -53,7 +53,7 @@ class HotTableAdmin(ReadOnlyAdmin):
 
     actions = None
     list_per_page = 50
-    paginator = UncountedPaginator
+    paginator = InfinitePaginator
     # No joins: a row outlives what it names, and an inner join would hide it.
     list_select_related = ()
     show_full_result_count = False

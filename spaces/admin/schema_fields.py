@@ -7,7 +7,7 @@ is a document of many lines.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 from django import forms
@@ -44,29 +44,25 @@ class SchemaFields:
     attribute: str
     pointer: str
 
-    @cached_property
-    def _schema(self) -> dict[str, Any]:
-        return self.model.model_json_schema()
-
-    @cached_property
+    @property
     def properties(self) -> dict[str, Schema]:
         """The model's fields by name, each with its JSON Schema, references and null taken out."""
-        found = {}
-        for name, schema in self._schema.get("properties", {}).items():
-            found[name] = _plain(schema, self._schema.get("$defs", {}))
-        return found
+        return _properties(self.model)
 
     def form_name(self, name: str) -> str:
         """Return the form field's name for the model's field."""
         # The console's conditions are JavaScript over these names.
         return re.sub(r"\W", "_", f"{self.prefix}_{name}")
 
+    def form_names(self) -> list[str]:
+        """Return the form fields' names, in the model's order."""
+        return [self.form_name(name) for name in self.properties]
+
     def build(self, values: Mapping[str, Any]) -> dict[str, forms.Field]:
         """Return fresh form fields by name, filled with the model's ``values``; defaults stand in for the missing."""
-        required = self._schema.get("required", [])
         fields = {}
         for name, schema in self.properties.items():
-            field = fields[self.form_name(name)] = _field(schema, required=name in required)
+            field = fields[self.form_name(name)] = _field(schema, self.model.model_fields[name].is_required())
             value = values.get(name, schema.get("default"))
             field.initial = field.to_text(value) if isinstance(field, TextField) else value
         return fields
@@ -104,7 +100,7 @@ class SecretFields(SchemaFields):
     def build(self, values: Mapping[str, Any]) -> dict[str, forms.Field]:
         """Return fresh form fields; ``values`` tells the secrets that are set by name, and since when."""
         fields: dict[str, forms.Field] = {}
-        for (form_name, field), name in zip(super().build({}).items(), self.properties, strict=True):
+        for name, (form_name, field) in zip(self.properties, super().build({}).items(), strict=True):
             fields[form_name] = field
             if name not in values:
                 continue
@@ -134,6 +130,12 @@ class Unchecked(forms.Field):
 
     def clean(self, value: Any) -> None:
         """Take nothing."""
+
+
+@cache
+def _properties(model: type[BaseModel]) -> dict[str, Schema]:
+    whole = model.model_json_schema()
+    return {name: _plain(schema, whole.get("$defs", {})) for name, schema in whole.get("properties", {}).items()}
 
 
 def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
@@ -182,13 +184,17 @@ def _field(schema: Schema, required: bool) -> forms.Field:
         case {"type": "number"}:
             return forms.FloatField(widget=NumberInput(), **about, **_bounds(schema))
         case {"type": "object", "additionalProperties": dict() as values} if _takes_text(values):
-            return PairsField(**about)
+            return PairsField(**_with_help(about, "One “name: value” on each line."))
         case {"type": "array", "items": {"type": "string"}}:
-            return LinesField(**about)
+            return LinesField(**_with_help(about, "One on each line."))
         case _ if _takes_anything(schema):
             return TextOrJsonField(**about)
         case _:
             return JsonField(**about)
+
+
+def _with_help(about: dict[str, Any], more: str) -> dict[str, Any]:
+    return {**about, "help_text": format_html("{} {}", about["help_text"], more)}
 
 
 def _choice(values: list[Any], schema: Schema, about: dict[str, Any]) -> forms.Field:

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from spaces.admin.base import ColorInput, display
+from spaces.admin.base import ColorInput, Textarea, display
 from spaces.admin.service_admin import ServiceForm, ServiceModelAdmin
 from spaces.models import Space
 from spaces.services import create_space, update_space
@@ -18,7 +18,10 @@ class SpaceForm(ServiceForm):
     class Meta:
         model = Space
         fields = ["slug", "name", "description", "color", "default_event_type", "default_event_source"]
-        widgets = {"color": ColorInput()}
+        widgets = {"color": ColorInput(), "description": Textarea({"rows": 3})}
+        help_texts = {
+            "default_event_source": "Source of a plain JSON event that names none; empty: /spaces/ and the ID."
+        }
 
     def locate(self, pointer: str) -> tuple[str, str] | None:
         """Return the field of a pointer; the ID's field is ``slug``."""

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 from django import forms
 from django.http import HttpRequest
 
-from spaces.admin.base import Select, TextInput
+from spaces.admin.base import Select, TextInput, display
 from spaces.admin.schema_fields import SchemaFields, Unchecked
 from spaces.admin.service_admin import ServiceForm, ServiceModelAdmin
+
+_CHANGED_MEANWHILE = "Somebody changed this since you opened it. Open it again, and enter your changes anew."
 
 Sections = Mapping[str, Sequence[SchemaFields]]
 
@@ -55,10 +57,17 @@ class TypedForm(ServiceForm):
                 return place
         return super().locate(pointer)
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse to undo what somebody else changed since this form was opened."""
+        cleaned = super().clean()
+        if cleaned.get("seen_version") not in (None, self.instance.version):
+            self.add_error(None, _CHANGED_MEANWHILE)
+        return cleaned
+
     def _leave_unchecked(self) -> None:
         for type_id, sections in self.sections.items():
             if type_id != self.type_id:
-                for name in chain.from_iterable(section.build({}) for section in sections):
+                for name in chain.from_iterable(section.form_names() for section in sections):
                     self.fields[name] = Unchecked(self.fields[name])
 
 
@@ -76,9 +85,15 @@ class TypedModelAdmin(ServiceModelAdmin):
         """Return id and name of every installed type."""
         raise NotImplementedError
 
+    @display(description="Type", ordering="type")
+    def type_name(self, obj: Any) -> str:
+        """The type's name; its id where the type is not installed."""
+        return dict(self.type_choices()).get(obj.type, f"{obj.type} (not installed)")
+
     def own_fieldsets(self, request: HttpRequest, obj: Any) -> list[Any]:
         """Return the groups of the object's own fields."""
-        raise NotImplementedError
+        kind = ["type_name", "enabled", "seen_version"] if obj else ["type", "enabled"]
+        return [(None, {"fields": ["name", "public_id", "space", *kind]})]
 
     def sections_for(self, request: HttpRequest, obj: Any) -> Sections:
         """Return the sections that the form of this object has: every type's for a new one."""
@@ -89,7 +104,8 @@ class TypedModelAdmin(ServiceModelAdmin):
         """Return the form's attributes beside the sections' fields."""
         if obj is None:
             return {"type": forms.ChoiceField(choices=self.type_choices(), widget=Select())}
-        return {"public_id": None}
+        seen = forms.IntegerField(required=False, initial=obj.version, widget=forms.HiddenInput())
+        return {"public_id": None, "seen_version": seen}
 
     def values(self, request: HttpRequest, section: SchemaFields, obj: Any) -> Mapping[str, Any]:
         """Return what fills the section's fields."""
@@ -117,14 +133,17 @@ class TypedModelAdmin(ServiceModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that never change."""
-        return ["public_id", "space", "type"] if obj else []
+        return ["public_id", "space", "type_name"] if obj else []
 
     @property
     def conditional_fields(self) -> dict[str, str]:
-        """When the console shows each type's fields, as expressions over the form's other fields."""
+        """When the console shows each type's fields, as expressions over the form's other fields.
+
+        The form of an object that exists has no field ``type``, and the fields of its own type alone.
+        """
         return {
-            name: f"type == {type_id!r}"
+            name: f"typeof type === 'undefined' || type === {type_id!r}"
             for type_id, sections in self.sections().items()
             for section in sections
-            for name in section.build({})
+            for name in section.form_names()
         }
