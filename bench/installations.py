@@ -35,7 +35,7 @@ from tests.servers import (
 
 SPACE = "bench"
 NAIVE_CONCURRENCY = 2
-LOG_CHARACTERS = 6000
+LOG_CHARACTERS = 16000
 
 
 @dataclass(frozen=True, slots=True)
