@@ -60,7 +60,6 @@ class Slot:
         setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         setopt(pycurl.PATH_AS_IS, 1)
         setopt(pycurl.PROXY, "")  # none of the environment's
-        setopt(pycurl.NOPROXY, "*")
         setopt(pycurl.TCP_KEEPALIVE, 1)
         setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
         setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)

@@ -28,8 +28,12 @@ EACH_SCENARIO = pytest.mark.parametrize(
     ],
 )
 MESSAGES = 3
-# Any of these in a text tells the secret, or most of it.
-TRACES = (CANARY, "S3CR3T-canary", b64encode(CANARY.encode()).decode().rstrip("="))
+# Any of these in a text tells the secret, or most of it: base64 reads differently after 0, 1 and 2 other bytes.
+TRACES = (
+    CANARY,
+    "S3CR3T-canary",
+    *(b64encode(b"\0" * before + CANARY.encode()).decode()[4:-4] for before in range(3)),
+)
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 

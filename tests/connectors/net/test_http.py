@@ -204,23 +204,36 @@ def test_a_cleared_pool_closes_its_connections() -> None:
         assert closed.wait(5)
 
 
-def test_descriptors_beyond_the_reach_of_select_still_work() -> None:
+@pytest.fixture
+def _descriptors_beyond_select() -> Iterator[None]:
+    """Every descriptor opened in the test is 1024 or more, where select() cannot watch it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 4096:
         pytest.fail("This test needs 4096 file descriptors; raise the hard limit (ulimit -Hn).")
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
     held: list[int] = []
-    try:
-        with scripted(answering(http_answer(200))) as server:
-            while not held or held[-1] < 1100:
-                held.append(os.dup(0))
-            results = list(send_many(numbered(server.url, 50), key=1, concurrency=5))
-            pool.clear()
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    while not held or held[-1] < 1100:
+        held.append(os.dup(0))
+    yield
+    pool.clear()
+    for descriptor in held:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("_descriptors_beyond_select")
+def test_descriptors_beyond_the_reach_of_select_still_work() -> None:
+    with scripted(answering(http_answer(200))) as server:
+        results = list(send_many(numbered(server.url, 50), key=1, concurrency=5))
     assert [response(result).status for _, result in results] == [200] * 50
+
+
+@pytest.mark.usefixtures("_descriptors_beyond_select")
+def test_waiting_for_descriptors_beyond_the_reach_of_select_takes_no_cpu() -> None:
+    with scripted(Peer.hang) as server:
+        before = time.thread_time()
+        assert failure(send(get(server.url, timeout=1), key=1)).reason is Reason.RETRY_TIMEOUT
+        assert time.thread_time() - before < 0.1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
