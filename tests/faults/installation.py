@@ -93,7 +93,7 @@ def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **se
             id="receiver",
             name="Receiver",
             connector_type_id="http",
-            config={"url": running.url, "timeout": int(QUICK["NETWORK_TIMEOUT"])},
+            config={"url": running.url},
         )
         installation.create("actions", id="send", name="Send", connector="receiver", params={})
         installation.create("rules", id="all", name="All", rule_type_id="event", actions=["send"])

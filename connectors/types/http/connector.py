@@ -14,7 +14,7 @@ from connectors.outcomes import Outcome, Reason
 from connectors.types.base import ConnectorType, Message, TemplateFormat
 from connectors.types.http.client import BadMessage, Client, HttpConnection
 from connectors.types.http.outcomes import outcome
-from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
 from spaces.errors import FieldError
 
 _MAX_CLIENTS: Final = 256
@@ -43,7 +43,8 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             policy.check_url(config.url)
         except (BadUrl, BlockedTarget) as error:
             errors.append(FieldError("/url", str(error)))
-        if config.timeout > policy.timeout:
+        # The default stands for "as long as usual" and gives way to a lower limit without a word.
+        if config.timeout > policy.timeout and config.timeout != DEFAULT_TIMEOUT:
             errors.append(FieldError("/timeout", f"Use at most {policy.timeout:g} s: NETWORK_TIMEOUT sets the limit."))
         return errors
 

@@ -13,6 +13,7 @@ Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer"]
 Verify = Literal["full", "certificate", "none"]
 
+DEFAULT_TIMEOUT = 15.0  # seconds
 JSON_TYPE = "application/json"
 _MAX_PEM = 256 * 1024
 _PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
@@ -36,7 +37,11 @@ class HttpConfig(Config):
         max_length=50,
     )
     timeout: float = Field(
-        15, title="Timeout", description="Seconds for a whole request, from connecting to the last byte.", ge=1, le=300
+        DEFAULT_TIMEOUT,
+        title="Timeout",
+        description="Seconds for a whole request, from connecting to the last byte.",
+        ge=1,
+        le=300,
     )
     auth: Auth = Field("none", title="Authentication", description="Basic (RFC 7617) or a bearer token (RFC 6750).")
     username: str = Field(
@@ -159,8 +164,9 @@ class HttpParams(Params):
 
     @field_validator("headers")
     @classmethod
-    def _are_names(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name in headers:
-            if "{" not in name:
-                check_name(name)
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            check_name(name)
+            if "{" not in value:  # or else it may be a template, and is checked when it is sent
+                check_value(name, value)
         return headers

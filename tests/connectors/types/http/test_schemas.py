@@ -80,6 +80,7 @@ def test_row_11_headers_that_are_reserved_or_misnamed_are_refused(name: str) -> 
 @pytest.mark.parametrize("value", ["a\r\nb", "a\n", "\r", "a\0b", "a\x7f", "ä", "\ud800", "x" * 8193])
 def test_row_11_header_values_that_break_lines_or_are_not_ascii_are_refused(value: str) -> None:
     assert refused(HttpConfig, {"url": URL, "headers": {"X-A": value}}) == [("headers",)]
+    assert refused(HttpParams, {"headers": {"X-A": value}}) == [("headers",)]
 
 
 def test_a_header_stands_once() -> None:
@@ -212,5 +213,5 @@ def test_a_body_is_any_json_value(body: object) -> None:
     assert HttpParams.model_validate({"body": body}).body == body
 
 
-def test_headers_of_params_may_be_templates() -> None:
-    HttpParams(headers={"X-{{ event.type }}": "{{ event.id }}"})
+def test_header_values_of_params_may_be_templates() -> None:
+    HttpParams(headers={"X-A": "{{ event.data.naïve }}"})
