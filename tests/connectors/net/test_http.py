@@ -87,6 +87,17 @@ def test_connections_are_kept_between_calls() -> None:
         assert server.connections == before + 1
 
 
+def test_a_connection_that_the_server_closed_meanwhile_harms_no_request() -> None:
+    def answer_once(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(http_answer(200))
+
+    with scripted(answer_once) as server:
+        for _ in range(20):
+            assert response(send(get(server.url), key=1)).status == 200
+        assert len(server.requests) == 20
+
+
 def test_requests_are_pulled_one_for_each_free_slot() -> None:
     pulled = 0
 
