@@ -18,20 +18,20 @@ from connectors.net.addresses import Network, is_denied
 
 MAX_URL: Final = 2048
 
-# Ports of services that a request could be mistaken by: the WHATWG Fetch standard's bad ports, then databases,
-# caches and brokers that read lines.
+# Ports of services that a request could be mistaken by: the WHATWG Fetch standard's bad ports, then other
+# services of networks, databases, caches and brokers.
 # fmt: off
 _FETCH_BAD_PORTS: Final = {
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
-    110, 111, 113, 115, 117, 119, 123, 135, 137, 138, 139, 143, 161, 162, 179, 389, 427, 445, 465, 512, 513, 514,
+    110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514,
     515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049,
     3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
 }
-_DATA_PORTS: Final = {
-    1433, 1521, 1883, 2181, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 6380, 8883, 9092, 11211, 27017,
+_OTHER_BAD_PORTS: Final = {
+    138, 162, 445, 1433, 1521, 1883, 2181, 3306, 3389, 5432, 5671, 5672, 5900, 6379, 6380, 8883, 9092, 11211, 27017,
 }
 # fmt: on
-BAD_PORTS: Final = frozenset(_FETCH_BAD_PORTS | _DATA_PORTS)
+BAD_PORTS: Final = frozenset(_FETCH_BAD_PORTS | _OTHER_BAD_PORTS)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Names that stand for an address in every network; judged when saved, like an address.
 _WELL_KNOWN: Final = {

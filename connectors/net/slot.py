@@ -171,7 +171,10 @@ class Slot:
         self._blocked = self._blocked or self._policy.is_denied(address.addr[0])
         if self._blocked:
             return pycurl.SOCKET_BAD
-        return socket.socket(address.family, address.socktype, address.protocol)
+        try:
+            return socket.socket(address.family, address.socktype, address.protocol)
+        except OSError:  # no IPv6 here, or too many files are open
+            return pycurl.SOCKET_BAD
 
     def _see_socket(self, descriptor: int, purpose: int) -> int:
         self._note_socket(descriptor)
@@ -186,18 +189,21 @@ class Slot:
 def _parse_headers(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        name, value = _parse_header(line) if len(line) <= _CACHED_LINE else _split_header(line)
-        if name.startswith("http/"):
+        name, value = _parse_line(line) if len(line) <= _CACHED_LINE else _split_line(line)
+        if name is None:
             headers.clear()  # what came before was an interim answer, as 103
         elif name and name not in headers:
             headers[name] = value
     return headers
 
 
-def _split_header(line: bytes) -> tuple[str, str]:
+def _split_line(line: bytes) -> tuple[str | None, str]:
+    """Return a header's name and value; without a name it is a status line, with an empty one the last line."""
+    if line.startswith(b"HTTP/"):
+        return None, ""
     name, _, value = line.decode("latin-1").partition(":")
     return name.strip().lower(), value.strip()
 
 
 # A receiver's answers are much the same.
-_parse_header = lru_cache(maxsize=1024)(_split_header)
+_parse_line = lru_cache(maxsize=1024)(_split_line)
