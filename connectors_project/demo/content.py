@@ -1,5 +1,9 @@
 """The demo: a space whose rules deliver to a page of this installation. Loaded once, on the first run."""
 
+from typing import Any
+
+from django.conf import settings
+
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector, update_connector
@@ -18,7 +22,7 @@ def load_demo() -> Space:
         DEMO_SPACE, "Demo", "Events that a generator makes up, delivered to a page of this installation."
     )
     connector = create_connector(
-        space, type="http", public_id=_RECEIVER, name="Built-in receiver", config={"url": receiver_url()}, secrets={}
+        space, type="http", public_id=_RECEIVER, name="Built-in receiver", config=_config(), secrets={}
     )
     report = create_action(
         space,
@@ -45,8 +49,14 @@ def load_demo() -> Space:
 
 
 def point_demo_to_receiver() -> None:
-    """Give the demo's connector the receiver's URL, which moves with HOST and PORT; no demo, nothing to do."""
-    url = receiver_url()
-    connector = Connector.objects.filter(space__slug=DEMO_SPACE, public_id=_RECEIVER).first()
-    if connector and connector.type == "http" and connector.config["url"] != url:
-        update_connector(connector, config={**connector.config, "url": url})
+    """Give the demo's connector the receiver's URL, which moves with HOST and PORT; no demo, nothing to do.
+
+    Raise InvalidInput when what a person made of the connector forbids it.
+    """
+    connector = Connector.objects.filter(space__slug=DEMO_SPACE, public_id=_RECEIVER, type="http").first()
+    if connector and connector.config["url"] != receiver_url():
+        update_connector(connector, config={**connector.config, **_config()})
+
+
+def _config() -> dict[str, Any]:
+    return {"url": receiver_url(), "timeout": min(5, settings.NETWORK_TIMEOUT)}

@@ -52,6 +52,12 @@ def test_the_demo_delivers_to_the_receiver_wherever_it_listens(settings: Setting
     assert Connector.objects.get().config["url"] == "http://127.0.0.1:8123/demo/receiver/"
 
 
+def test_the_demo_loads_whatever_the_longest_time_of_a_request(settings: Settings) -> None:
+    settings.NETWORK_TIMEOUT = 1
+    load_demo()
+    assert Connector.objects.get().config["timeout"] == 1
+
+
 def test_a_start_on_the_same_port_leaves_the_connector_alone() -> None:
     load_demo()
     point_demo_to_receiver()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT, Process, free_port, kill, wait_until
+from tests.servers import ROOT, Process, free_port, wait_until
 
 RUNS = "Switchyard runs at"
 
@@ -51,7 +51,13 @@ class Run:
         return self.process
 
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.output, f"{text!r} in {self.output}", 120)
+        """Wait for a line of the output; an end of the process fails at once."""
+
+        def came_or_ended() -> bool:
+            return text in self.output or (self.process is not None and self.process.poll() is not None)
+
+        wait_until(came_or_ended, f"{text!r} is printed", 120)
+        assert text in self.output, self.output
 
     def fetch(self, path: str, body: bytes | None = None, token: str = "") -> str:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -70,7 +76,9 @@ def running(run: Run) -> Iterator[Run]:
         try:
             process.wait(40)
         except subprocess.TimeoutExpired:
-            kill(process)
+            # The second time it kills what does not end.
+            process.terminate()
+            process.wait(20)
             raise
 
 
@@ -94,7 +102,7 @@ def test_the_command_that_the_first_start_prints_delivers_an_event(first: Run) -
     (body,) = re.findall(r"-d '(.+)'", first.output)
     assert "accepted" in first.fetch(path, body.encode(), token)
     deliveries = path.partition("/events")[0] + "/deliveries"
-    wait_until(lambda: '"delivered"' in first.fetch(deliveries, token=token), f"a delivery in {first.output}")
+    wait_until(lambda: '"delivered"' in first.fetch(deliveries, token=token), "the event is delivered")
 
 
 @pytest.mark.timeout(300)

@@ -20,6 +20,7 @@ from connectors_project.locks import AlreadyRuns, sole_use_of_var_dir
 from connectors_project.processes import beat_command, web_command, worker_command
 from connectors_project.supervisor import KeepsDying, Supervisor
 from connectors_project.welcome import first_run_notice, running_notice
+from spaces.errors import InvalidInput
 
 START_SECONDS = 60.0
 
@@ -39,11 +40,18 @@ class Command(BaseCommand):
         except CannotSetUp as error:
             raise CommandError(str(error)) from None
         if settings.EMBEDDED:
-            point_demo_to_receiver()
-            connections.close_all()
+            self._point_demo()
         if credentials:
             self.stdout.write(first_run_notice(credentials))
             self.stdout.flush()
+
+    def _point_demo(self) -> None:
+        try:
+            point_demo_to_receiver()
+        except InvalidInput as error:
+            self.stderr.write(f"The demo's connector does not point to this port: {error}")
+        finally:
+            connections.close_all()
 
     def _serve(self) -> None:
         # A worker may finish the requests that it is in the middle of.
