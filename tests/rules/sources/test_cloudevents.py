@@ -98,7 +98,7 @@ def test_base64_data_is_marked_as_bytes() -> None:
         ({"data": 1, "data_base64": "AA=="}, "/data_base64"),
         ({"data": None, "data_base64": "AA=="}, "/data_base64"),
         ({"data_base64": "A"}, "/data_base64"),
-        ({"data_base64": "A A="}, "/data_base64"),
+        ({"data_base64": "AA==\n"}, "/data_base64"),
         ({"data_base64": 5}, "/data_base64"),
         ({"Upper": "x"}, "/Upper"),
         ({"under_score": "x"}, "/under_score"),
