@@ -45,8 +45,10 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
 
     # Subqueries, because a join would lose the deliveries whose action or connector is gone.
     queryset = Delivery.objects.annotate(
-        action_public_id=Subquery(Action.objects.filter(pk=OuterRef("action_id")).values("public_id")),
-        connector_public_id=Subquery(Connector.objects.filter(pk=OuterRef("connector_id")).values("public_id")),
+        action_public_id=Subquery(Action.objects.order_by().filter(pk=OuterRef("action_id")).values("public_id")),
+        connector_public_id=Subquery(
+            Connector.objects.order_by().filter(pk=OuterRef("connector_id")).values("public_id")
+        ),
     )
     serializer_class = DeliverySerializer
     filterset_class = DeliveryFilter

@@ -84,6 +84,7 @@ def _answer(description: str, *schemas: str) -> dict[str, Any]:
 _ENVELOPE = {"$ref": "#/components/schemas/CloudEvent"}
 OPERATION: dict[str, Any] = {
     "operationId": "events_create",
+    "summary": "Send events",
     "description": (
         "Accept events; the answer is sent once they are stored for good. A CloudEvent comes in structured mode, in a "
         "batch, or in binary mode with `ce-` headers. JSON that is no CloudEvent becomes the data of an event whose "

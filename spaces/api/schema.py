@@ -11,6 +11,7 @@ from drf_spectacular.utils import Direction, OpenApiParameter, _SerializerType
 from spaces.problems import CONTENT_TYPE
 
 PATH_PARAMETERS = {"space": "ID of the space.", "id": "ID of the object: what people named it, or its integer key."}
+VERBS = {"retrieve": "Read", "create": "Create", "update": "Replace", "partial_update": "Change", "destroy": "Delete"}
 TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
@@ -55,7 +56,19 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):
 
 
 class OperationSchema(AutoSchema):
-    """Adds to each operation what its path parameters mean and how it can fail."""
+    """Adds to each operation a title, what its path parameters mean, and how it can fail."""
+
+    def get_summary(self) -> str:
+        view: Any = self.view  # a viewset
+        if view.queryset is None:
+            one = view.basename.replace("-", " ")
+            many = f"{one}s"
+        else:
+            names = view.queryset.model._meta
+            one, many = str(names.verbose_name), str(names.verbose_name_plural)
+        if view.action == "list":
+            return f"List {many}"
+        return f"{VERBS[view.action]} {'an' if one[0] in 'aeiou' else 'a'} {one}"
 
     def get_override_parameters(self) -> list[OpenApiParameter | _SerializerType]:
         return [

@@ -281,3 +281,14 @@ def test_log_entries_are_found_by_everything_they_name(api: Api, space: Space) -
     make_log_entry(space)
     for name, value in {**names, "outcome": "failure", "delivery": 5, "event": 7}.items():
         assert api.get("event-log", **{name: value}).ids == [key]
+
+
+def test_a_delivery_outlives_its_action_and_connector(api: Api, space: Space) -> None:
+    action = make_action(make_connector(space))
+    key = make_delivery(action).pk
+    assert api.get(f"deliveries/{key}").body["action"] == action.public_id
+    assert api.delete(f"actions/{action.public_id}").status == 204
+    assert api.delete(f"connectors/{action.connector.public_id}").status == 204
+    assert api.get("deliveries").ids == [key]
+    shown = api.get(f"deliveries/{key}").body
+    assert (shown["action"], shown["connector"]) == (None, None)

@@ -45,6 +45,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 
 def test_each_operation_says_what_it_is_how_to_get_in_and_how_it_fails(document: dict[str, Any]) -> None:
     for path, _, operation in operations(document):
+        assert operation["summary"]
         assert operation["description"]
         assert {"apiKey": []} in operation["security"]
         refused = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]
@@ -52,6 +53,12 @@ def test_each_operation_says_what_it_is_how_to_get_in_and_how_it_fails(document:
         described = {each["name"] for each in operation["parameters"] if each["in"] == "path" and each["description"]}
         assert described == set(re.findall(r"\{(\w+)\}", path))
         assert all(each["description"] for each in operation["parameters"])
+
+
+def test_titles_read_as_people_say_them(document: dict[str, Any]) -> None:
+    titles = {operation["summary"] for _, _, operation in operations(document)}
+    assert {"List event log", "Read an event log entry", "Read a delivery", "List connector types"} <= titles
+    assert {"List deliveries", "Create a connector", "Replace an action", "Change a rule", "Send events"} <= titles
 
 
 def test_its_key_scheme_is_the_one_that_opens(document: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def test_which_are_set_and_since_when_is_all_that_is_shown(api: Api) -> None:
     [
         CONNECTOR,
         CONNECTOR | {"id": "second"},
-        CONNECTOR | {"id": "second", "connector_type_id": CANARY},
+        CONNECTOR | {"id": "second", "connector_type_id": "carrier-pigeon"},
         CONNECTOR | {"id": "second", "config": {"url": 5}},
         CONNECTOR | {"id": "second", "secrets": CANARY},
         CONNECTOR | {"id": "second", "secrets": [CANARY]},
@@ -58,8 +58,7 @@ def test_no_answer_carries_one(api: Api, body: dict[str, Any]) -> None:
         api.get(CONNECTORS, search=CANARY),
     ]
     for answer in answers:
-        visible = answer.text.replace(f'connector type \\"{CANARY}\\"', "")
-        assert "canary" not in visible or body["connector_type_id"] == CANARY
+        assert "canary" not in answer.text
 
 
 def test_broken_json_around_one_is_not_quoted(api: Api) -> None:
