@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -13,10 +12,23 @@ from actions.models import Delivery
 from rules.models import Event
 from spaces.admin.base import RelatedDropdownFilter, display
 from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link
-from spaces.admin.read_only import HotTableAdmin
+from spaces.admin.read_only import HotTableAdmin, NewestFirst
 
 # An event that many rules match has as many deliveries; a page shows no more than these.
 SHOWN_DELIVERIES = 100
+
+
+class CountedEvents(NewestFirst):
+    """Events, each on the page with its number of deliveries."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, then count by the index of deliveries on their event."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        of_page = Delivery.objects.filter(event_id__in=[event.pk for event in self.result_list]).order_by()
+        counts = dict(of_page.values_list("event_id").annotate(count=Count("pk")))
+        for event in self.result_list:
+            event.delivery_count = counts.get(event.pk, 0)
 
 
 @admin.register(Event)
@@ -62,7 +74,7 @@ class EventAdmin(HotTableAdmin):
     @display(description="Deliveries")
     def delivery_count(self, event: Any) -> SafeString | int:
         """How many deliveries it made."""
-        count = int(event.delivery_count)
+        count = event.delivery_count
         return list_link("actions.delivery", str(count), event_id__exact=event.pk) if count else 0
 
     @display(description="Data")
@@ -78,12 +90,13 @@ class EventAdmin(HotTableAdmin):
         return json_block(event.extensions) if event.extensions else EMPTY
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the events, each with its number of deliveries, which an index counts."""
-        of_event = Delivery.objects.filter(event_id=OuterRef("pk")).order_by().values("event_id")
-        count = Subquery(of_event.annotate(count=Count(F("pk"))).values("count"), output_field=IntegerField())
+        """Return the events with their spaces."""
         queryset: QuerySet[Any] = super().get_queryset(request)
-        counted: QuerySet[Any] = queryset.annotate(delivery_count=Coalesce(count, 0))
-        return counted.prefetch_related("space")
+        return queryset.prefetch_related("space")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the list that counts deliveries."""
+        return CountedEvents
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
@@ -29,15 +30,12 @@ from unfold.widgets import UnfoldBooleanWidget as Checkbox
 if TYPE_CHECKING:
     from django.contrib import admin
 
-    # Unfold's own annotations contradict django-stubs'; these are its classes, as Django's stubs see them.
-    class ModelAdmin(admin.ModelAdmin[Any]):
-        """unfold.admin.ModelAdmin"""
-
-    class TabularInline(admin.TabularInline[Any, Any]):
-        """unfold.admin.TabularInline"""
-
+    # Unfold's own annotations contradict django-stubs': seen as Django's classes, which they extend.
+    UnfoldModelAdmin = admin.ModelAdmin[Any]
+    UnfoldTabularInline = admin.TabularInline[Any, Any]
 else:
-    from unfold.admin import ModelAdmin, TabularInline
+    from unfold.admin import ModelAdmin as UnfoldModelAdmin
+    from unfold.admin import TabularInline as UnfoldTabularInline
 
 __all__ = [
     "ActionVariant",
@@ -69,3 +67,15 @@ __all__ = [
 
 # Its annotation says that it returns a dataclass; what it returns is a function.
 action = cast("Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]", _action)
+
+
+class ModelAdmin(UnfoldModelAdmin):
+    """The base of every admin."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse (400) what no column can hold, which PostgreSQL would raise for."""
+        return "\0" not in str(value) and super().lookup_allowed(lookup, value, request)
+
+
+class TabularInline(UnfoldTabularInline):
+    """The base of every inline."""

@@ -105,12 +105,12 @@ def test_the_state_filter_finds_old_deliveries_too(
     )
 
 
-def test_a_number_finds_the_delivery_and_those_of_the_event(
-    console: Client, space: Space, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("number", [7_001, 8_001])
+def test_a_number_finds_the_delivery_and_those_of_the_event(console: Client, space: Space, number: int) -> None:
     action = make_action(make_connector(space))
-    wanted, unwanted = make_delivery(make_event(space, 1), action), make_delivery(make_event(space, 2), action)
-    text = page(console, "actions_delivery_changelist", q=str(wanted.event_id))
+    wanted = make_delivery(make_event(space, 1, pk=8_001), action, pk=7_001)
+    unwanted = make_delivery(make_event(space, 2, pk=8_002), action, pk=7_002)
+    text = page(console, "actions_delivery_changelist", q=str(number))
     assert reverse("admin:actions_delivery_change", args=[wanted.pk]) in text
     assert reverse("admin:actions_delivery_change", args=[unwanted.pk]) not in text
 
@@ -134,6 +134,17 @@ def test_nobody_adds_changes_or_deletes(console: Client, space: Space, name: str
         {"action": "delete_selected", "_selected_action": row.pk, "index": 0, "post": "yes"},
     ).status_code in (200, 302)
     assert MODELS[name].objects.filter(pk=row.pk).exists()
+
+
+def test_the_list_of_events_counts_their_deliveries(console: Client, space: Space) -> None:
+    event, connector = make_event(space), make_connector(space)
+    make_event(space, 2)
+    deliveries = [make_delivery(event, make_action(connector, number)) for number in (1, 2)]
+    link = f"{reverse('admin:actions_delivery_changelist')}?event_id__exact={event.pk}"
+    assert f'<a href="{link}" class="text-link">2</a>' in page(console, "rules_event_changelist")
+    of_event = page(console, "actions_delivery_changelist", event_id__exact=str(event.pk))
+    for delivery in deliveries:
+        assert reverse("admin:actions_delivery_change", args=[delivery.pk]) in of_event
 
 
 def test_a_deliverys_page_shows_the_message_and_every_attempt(console: Client, space: Space) -> None:
