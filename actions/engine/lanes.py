@@ -34,6 +34,9 @@ _IDLE: Final = 10.0  # seconds that a lane waits for more work before it ends
 _MARGIN: Final = 5.0  # seconds between the latest end of a try and the end of its lease
 _MOST_AT_ONCE: Final = 1000  # deliveries of one claim
 _WORK_AHEAD: Final = 2.0  # seconds of work, at the lane's pace, that it takes under lease ahead of time
+_QUICK: Final = 1000.0  # deliveries a second from which it pays to wait for a lane
+_GLANCE: Final = 0.02  # seconds that show whether a lane is quick
+_SLOW_FOR: Final = 2.0  # seconds for which a lane that was not quick is not waited for
 _SUSPECTS_EVERY: Final = 8  # claims
 
 
@@ -74,6 +77,16 @@ class Lanes:
         """Give deliveries that this process leased to their lane; without one they go back to the queue."""
         if not self._send(connector_id, batch):
             leases.release(batch.deliveries)
+
+    def let_catch_up(self) -> None:
+        """Wait while full lanes work off theirs quickly, never for a slow one.
+
+        What is made meanwhile would have to be written to the database and claimed again, for nothing.
+        """
+        with self._lock:
+            lanes = list(self._lanes.values())
+        for lane in lanes:
+            lane.let_catch_up()
 
     def stop(self) -> None:
         """Start nothing more, finish and record what is under way, give back the rest."""
@@ -121,7 +134,9 @@ class Lane(threading.Thread):
         self._woken = True  # there may be something to claim
         self._behind = False  # the database holds due work, so newcomers queue up there
         self._stopping = False
-        self._pace = _MOST_AT_ONCE / _WORK_AHEAD  # deliveries a second, as lately seen
+        self._pace = _QUICK  # deliveries a second, as lately seen
+        self._finished = 0
+        self._slow_until = 0.0  # monotonic
         self._claims = 0
         self._opened: tuple[int, AnyConnectorType, AnyConnection] | None = None
 
@@ -147,6 +162,15 @@ class Lane(threading.Thread):
                 self._waiting += len(batch.deliveries)
             self._changed.notify()
             return True
+
+    def let_catch_up(self) -> None:
+        """Wait until there is room, as long as the lane is quick."""
+        pause = threading.Event()
+        while not (self._stopping or self.has_room or time.monotonic() < self._slow_until):
+            before = self._finished
+            pause.wait(_GLANCE)
+            if self._finished - before < _QUICK * _GLANCE:
+                self._slow_until = time.monotonic() + _SLOW_FOR
 
     def stop(self) -> None:
         """Start nothing more; the thread ends when what is under way is finished."""
@@ -221,6 +245,7 @@ class Lane(threading.Thread):
         messages = self._messages(connector, connector_type, batch, waiting, under_way)
         for outcome in connector_type.deliver(opened, messages):
             self._recorder.put(Finished(under_way.pop(outcome.key), outcome, connector.public_id))
+            self._finished += 1
 
     def _messages(
         self,

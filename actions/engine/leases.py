@@ -7,9 +7,10 @@ holder of the token can record an outcome, so a worker that comes back late chan
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
@@ -29,17 +30,7 @@ _TOGETHER: Final = {1: 100, 2: 10, 3: 1, 4: 1}
 _RECLAIM_AT_ONCE: Final = 2000
 
 _TABLE = Delivery._meta.db_table
-_LEASED: Final = (
-    "id",
-    "webhook_id",
-    "space_id",
-    "event_id",
-    "rule_id",
-    "action_id",
-    "message",
-    "attempts",
-    "expires_at",
-)
+_LEASED: Final = f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at"
 _RECLAIMED: Final = (
     "id",
     "space_id",
@@ -99,7 +90,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
             f"WITH due AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE connector_id = %s AND state = 'pending' "  # noqa: S608
             f"AND due_at <= {now_plus()} AND lost_leases = %s ORDER BY due_at, id LIMIT %s {lock}) "
             f"UPDATE {_TABLE} SET state = 'leased', lease_token = %s, lease_until = {now_plus()} "
-            "WHERE id IN (SELECT id FROM due) RETURNING id",
+            f"WHERE id IN (SELECT id FROM due) RETURNING {_LEASED}",
             [
                 connector_id,
                 0,
@@ -109,31 +100,40 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
                 settings.LEASE_SECONDS,
             ],
         )
-        ids = [row[0] for row in cursor.fetchall()]
-    if not ids:
+        rows = cursor.fetchall()
+    if not rows:
         return []
-    rows = Delivery.objects.filter(pk__in=ids).order_by("due_at", "id").values_list(*_LEASED)
     policies = {
         key: (public_id, max_attempts)
         for key, public_id, max_attempts in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
             "id", "public_id", "max_attempts"
         )
     }
-    return [
-        Leased(
-            key,
-            webhook_id,
-            space_id,
-            event_id,
-            rule_id,
-            *policies.get(action, _GONE),
-            message,
-            attempts,
-            expires,
-            token,
-        )
-        for key, webhook_id, space_id, event_id, rule_id, action, message, attempts, expires in rows
-    ]
+    # RETURNING keeps no order.
+    return [_leased(row, policies.get(row[5], _GONE), token) for row in sorted(rows)]
+
+
+def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> Leased:
+    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at = row
+    return Leased(
+        id=key,
+        webhook_id=webhook_id if isinstance(webhook_id, uuid.UUID) else uuid.UUID(webhook_id),
+        space_id=space_id,
+        event_id=event_id,
+        rule_id=rule_id,
+        action_id=policy[0],
+        max_attempts=policy[1],
+        message=orjson.loads(message),
+        attempts=attempts,
+        expires_at=_aware(expires_at),
+        token=token,
+    )
+
+
+def _aware(time: datetime | str | None) -> datetime | None:
+    """Return a time as the database gave it, in UTC; SQLite gives text."""
+    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return moment.replace(tzinfo=UTC) if moment is not None else None
 
 
 def release(leased: Iterable[Leased]) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from actions.templating import RenderedTooLarge, TemplateError
 from django.db import connection, transaction
 
 from actions import bulk
 from actions.engine import log
+from actions.engine.lanes import lanes
 from actions.services.deliveries import Planned, make_deliveries
+from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
 from rules.conditions import bind
@@ -86,6 +87,7 @@ class Evaluator:
             evaluated = evaluate_round()
             if evaluated >= EVENTS_A_ROUND:
                 wake(EVALUATE)  # there is more than this process alone should do
+                lanes.let_catch_up()
             elif not evaluated:
                 return
 
