@@ -15,7 +15,7 @@ import psycopg
 import redis
 
 from bench.accounting import parent
-from bench.ledger import NAIVE, SWITCHYARD, Ledger
+from bench.ledger import NAIVE, SWITCHYARD, SWITCHYARD_FAILURES, Ledger
 from bench.load import LoadFailed, Target
 from bench.measure import CountsDiffer, Pipeline
 from bench.sink import Sink
@@ -74,7 +74,7 @@ def switchyard_on_servers(at: Servers, sink: Sink, workers: int) -> Iterator[Pip
     database = fresh_database(at.database_url)
     with _switchyard(database, at.redis_url, workers) as installation:
         name = f"Switchyard, PostgreSQL + Redis, {workers} workers"
-        yield _pipeline(name, installation, sink, Ledger(database, SWITCHYARD), at.processes())
+        yield _pipeline(name, installation, sink, Ledger(database, SWITCHYARD, SWITCHYARD_FAILURES), at.processes())
         installation.manage("check_invariants")
 
 
@@ -82,7 +82,7 @@ def switchyard_on_servers(at: Servers, sink: Sink, workers: int) -> Iterator[Pip
 def switchyard_embedded(sink: Sink) -> Iterator[Pipeline]:
     """Run Switchyard in its embedded shape: SQLite and a queue of files, one worker."""
     with _switchyard("", "", 1) as installation:
-        ledger = Ledger(installation.directory / "var" / "switchyard.sqlite3", SWITCHYARD)
+        ledger = Ledger(installation.directory / "var" / "switchyard.sqlite3", SWITCHYARD, SWITCHYARD_FAILURES)
         yield _pipeline("Switchyard, SQLite, 1 worker", installation, sink, ledger, {})
         installation.manage("check_invariants")
 

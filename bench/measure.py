@@ -99,7 +99,10 @@ def check_counts(pipeline: Pipeline, events: int) -> None:
     arrived = pipeline.sink.counts()
     counts = {"events at the sink": arrived["events"], **pipeline.ledger.counts()}
     if wrong := {name: count for name, count in counts.items() if count != events}:
-        raise CountsDiffer(f"{pipeline.name}: {events} events sent, but {wrong}; {arrived['received']} POSTs arrived.")
+        raise CountsDiffer(
+            f"{pipeline.name}: {events} events sent, but {wrong}; {arrived['received']} POSTs arrived. "
+            f"What went wrong: {pipeline.ledger.failures()}"
+        )
 
 
 def _begin(pipeline: Pipeline) -> None:
