@@ -55,7 +55,7 @@ def read_event(envelope: Mapping[str, Any], canonical: bytes, received: datetime
     subject = _take_optional(rest, "subject")
     dataschema = _take_optional(rest, "dataschema")
     datacontenttype = _take_optional(rest, "datacontenttype")
-    if datacontenttype and not _MEDIA_TYPE.fullmatch(datacontenttype):
+    if datacontenttype not in {"", "application/json"} and not _MEDIA_TYPE.fullmatch(datacontenttype):
         raise reject("/datacontenttype", "This must be a media type, such as application/json.")
     time = rest.pop("time", None)
     data, is_binary = _take_data(rest)
@@ -123,7 +123,8 @@ def _read_time(value: object) -> datetime:
     """Return an RFC 3339 timestamp in UTC."""
     if type(value) is str and _TIME.fullmatch(value):
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+            moment = datetime.fromisoformat(value.upper())
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
     raise reject("/time", "This must be a time as RFC 3339 has it, such as 2026-01-31T09:30:00Z.")
