@@ -1,5 +1,6 @@
 """What each process does as it starts."""
 
+import gc
 import logging
 import sys
 from typing import Any
@@ -19,6 +20,18 @@ def refuse_if_misconfigured() -> None:
         sys.exit(1)
 
 
+def tune_interpreter() -> None:
+    """Set the interpreter up for threads that handle batches of thousands of short-lived objects.
+
+    The garbage collector leaves the modules alone and looks less often: it took a tenth of a worker's time. Threads
+    take turns ten times as often: libcurl's callbacks wait for theirs while another thread computes.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 @setup_logging.connect
 def _leave_logging_alone(**_: Any) -> None:
     """With a receiver here Celery keeps its hands off the root logger's level, which LOG_LEVEL sets."""
@@ -26,6 +39,7 @@ def _leave_logging_alone(**_: Any) -> None:
 
 @worker_ready.connect
 def _worker_is_ready(**_: Any) -> None:
+    tune_interpreter()
     logger.info("Worker is ready.")
 
 

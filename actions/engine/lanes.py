@@ -35,8 +35,9 @@ _MARGIN: Final = 5.0  # seconds between the latest end of a try and the end of i
 _MOST_AT_ONCE: Final = 1000  # deliveries of one claim
 _WORK_AHEAD: Final = 2.0  # seconds of work, at the lane's pace, that it takes under lease ahead of time
 _QUICK: Final = 1000.0  # deliveries a second from which it pays to wait for a lane
-_GLANCE: Final = 0.02  # seconds that show whether a lane is quick
-_SLOW_FOR: Final = 2.0  # seconds for which a lane that was not quick is not waited for
+_GLANCE: Final = 0.1  # seconds that show whether a lane is quick
+_NEARLY_DONE: Final = 200  # deliveries that a lane may have left and still counts as caught up
+_SLOW_FOR: Final = 10.0  # seconds for which a lane that was not quick is not waited for
 _SUSPECTS_EVERY: Final = 8  # claims
 
 
@@ -79,9 +80,10 @@ class Lanes:
             leases.release(batch.deliveries)
 
     def let_catch_up(self) -> None:
-        """Wait while full lanes work off theirs quickly, never for a slow one.
+        """Wait while lanes work off what they have, as long as they are quick; never for a slow one.
 
-        What is made meanwhile would have to be written to the database and claimed again, for nothing.
+        What is made meanwhile would find no room, and be claimed from the database instead. And two busy threads of
+        one interpreter hinder each other more than they help.
         """
         with self._lock:
             lanes = list(self._lanes.values())
@@ -136,6 +138,7 @@ class Lane(threading.Thread):
         self._stopping = False
         self._pace = _QUICK  # deliveries a second, as lately seen
         self._finished = 0
+        self._left = 0  # deliveries of the present batch without an outcome
         self._slow_until = 0.0  # monotonic
         self._claims = 0
         self._opened: tuple[int, AnyConnectorType, AnyConnection] | None = None
@@ -164,13 +167,16 @@ class Lane(threading.Thread):
             return True
 
     def let_catch_up(self) -> None:
-        """Wait until there is room, as long as the lane is quick."""
-        pause = threading.Event()
-        while not (self._stopping or self.has_room or time.monotonic() < self._slow_until):
+        """Wait until the lane is nearly done, as long as it is quick."""
+        while not self._has_caught_up() and time.monotonic() >= self._slow_until:
             before = self._finished
-            pause.wait(_GLANCE)
-            if self._finished - before < _QUICK * _GLANCE:
+            with self._changed:
+                caught_up = self._changed.wait_for(self._has_caught_up, _GLANCE)
+            if not caught_up and self._finished - before < _QUICK * _GLANCE:
                 self._slow_until = time.monotonic() + _SLOW_FOR
+
+    def _has_caught_up(self) -> bool:
+        return self._stopping or self._waiting + self._left <= _NEARLY_DONE
 
     def stop(self) -> None:
         """Start nothing more; the thread ends when what is under way is finished."""
@@ -222,6 +228,7 @@ class Lane(threading.Thread):
     def _deliver(self, batch: Batch) -> None:
         began = time.monotonic()
         waiting = deque(batch.deliveries)
+        self._left = len(waiting)
         connector = Connector.objects.filter(pk=self.connector_id).first()
         try:
             if connector is None:
@@ -231,6 +238,7 @@ class Lane(threading.Thread):
             else:
                 self.stop()
         finally:
+            self._left = 0
             leases.release(waiting)
         sent = len(batch.deliveries) - len(waiting)
         self._pace += (sent / max(time.monotonic() - began, 0.001) - self._pace) * 0.3
@@ -246,6 +254,10 @@ class Lane(threading.Thread):
         for outcome in connector_type.deliver(opened, messages):
             self._recorder.put(Finished(under_way.pop(outcome.key), outcome, connector.public_id))
             self._finished += 1
+            self._left -= 1
+            if self._left == _NEARLY_DONE:
+                with self._changed:
+                    self._changed.notify_all()
 
     def _messages(
         self,

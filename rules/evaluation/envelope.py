@@ -42,10 +42,13 @@ def read_events(ids: list[int]) -> list[StoredEvent]:
     """Return the events with these keys, oldest key first. One query, and no model instances: this is the hot path."""
     with connection.cursor() as cursor:
         columns = ", ".join(_COLUMNS).format(time=_TIME[connection.vendor])
-        one_of, values = ("= ANY(%s)", [ids]) if connection.vendor == "postgresql" else (_places(ids), ids)
+        one_of, keys = ("= ANY(%s)", [ids]) if connection.vendor == "postgresql" else (_places(ids), ids)
         cursor.execute(
-            f"SELECT {columns} FROM {Event._meta.db_table} WHERE id {one_of} ORDER BY id",  # noqa: S608
-            values,
+            # The bounds keep PostgreSQL on the index: for the keys alone it reads the whole table until it has been
+            # analysed (79 ms against 1.3 ms for 1,000 of 10,000 rows).
+            f"SELECT {columns} FROM {Event._meta.db_table} "  # noqa: S608  constant names
+            f"WHERE id BETWEEN %s AND %s AND id {one_of} ORDER BY id",
+            [min(ids), max(ids), *keys],
         )
         return [StoredEvent(row) for row in cursor.fetchall()]
 

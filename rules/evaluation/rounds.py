@@ -87,9 +87,9 @@ class Evaluator:
             evaluated = evaluate_round()
             if evaluated >= EVENTS_A_ROUND:
                 wake(EVALUATE)  # there is more than this process alone should do
-                lanes.let_catch_up()
             elif not evaluated:
                 return
+            lanes.let_catch_up()
 
 
 def evaluate_round() -> int:
