@@ -141,7 +141,8 @@ class Slot:
         return Reason.RETRY_CONNECT, f"No complete answer from {self._host()}: {why}."
 
     def _explain_timeout(self) -> str:
-        if not self.curl.getinfo(pycurl.PRETRANSFER_TIME):
+        # A connection that was kept has no connect time either.
+        if self.curl.getinfo(pycurl.NUM_CONNECTS) and not self.curl.getinfo(pycurl.CONNECT_TIME):
             return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, self._timeout):g} s."
         if status := self.curl.getinfo(pycurl.RESPONSE_CODE):
             return f"The answer (HTTP {status}) was not complete within {self._timeout:g} s."

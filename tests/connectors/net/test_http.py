@@ -287,6 +287,18 @@ def test_a_host_that_swallows_packets_ends_at_the_deadline() -> None:
     assert 0.9 < time.monotonic() - began < 3
 
 
+def test_a_timeout_on_a_kept_connection_is_one_of_the_answer() -> None:
+    def answer_once(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(http_answer(200))
+        peer.hang()
+
+    with scripted(answer_once) as server:
+        send(get(server.url), key=1)
+        assert failure(send(get(server.url, timeout=0.5), key=1)).detail == "No answer within 0.5 s."
+        assert server.connections == 1
+
+
 def test_a_url_that_was_not_rebuilt_by_the_policy_is_refused() -> None:
     for url in (
         "HTTP://127.0.0.1:8000/",
