@@ -141,8 +141,7 @@ class Slot:
         return Reason.RETRY_CONNECT, f"No complete answer from {self._host()}: {why}."
 
     def _explain_timeout(self) -> str:
-        # A connection that was kept has no connect time either.
-        if self.curl.getinfo(pycurl.NUM_CONNECTS) and not self.curl.getinfo(pycurl.CONNECT_TIME):
+        if self.curl.getinfo(pycurl.LOCAL_PORT) <= 0:
             return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, self._timeout):g} s."
         if status := self.curl.getinfo(pycurl.RESPONSE_CODE):
             return f"The answer (HTTP {status}) was not complete within {self._timeout:g} s."

@@ -271,6 +271,8 @@ def test_nothing_listening_is_a_connect_failure() -> None:
 
 
 def test_a_host_that_swallows_packets_ends_at_the_deadline() -> None:
+    with scripted(answering(http_answer(200))) as server:
+        send(get(server.url), key=1)  # so that the slot has had a connection before
     # A listener whose backlog is full does not answer the handshake.
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
