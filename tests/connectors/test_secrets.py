@@ -239,7 +239,7 @@ def test_sealing_twice_gives_different_ciphertext() -> None:
     assert len({first, second, Sealed(first.token)}) == 2
 
 
-@pytest.mark.parametrize("key", ["", "short", "!" * 44, generate_key()[:-2]])
+@pytest.mark.parametrize("key", ["", "short", "!" * 44, "A" * 42])
 def test_a_key_of_the_wrong_form_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="Fernet key"):
         check_key(key)
