@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from spaces.errors import InvalidInput
@@ -14,6 +14,7 @@ from spaces.services import (
     create_space,
     revoke_api_key,
 )
+from spaces.validation import distinct_id
 from tests.factories import make_space
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,12 @@ def test_two_spaces_cannot_have_one_id_and_the_transaction_goes_on() -> None:
     assert [(error.pointer, error.detail) for error in raised.value.errors] == [
         ("/id", 'The ID "mill" is already taken.')
     ]
+
+
+def test_another_clash_is_not_taken_for_one_of_ids() -> None:
+    create_space("mill", "Mill")
+    with pytest.raises(IntegrityError), distinct_id(Space.objects.all(), slug="free"):
+        Space.objects.create(slug="mill")
 
 
 def test_every_change_moves_the_revision_of_its_space_only() -> None:
