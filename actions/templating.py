@@ -10,10 +10,11 @@ format of its field:
 - ``text``: strings as they are, other values as JSON.
 - ``url``: the same, percent-encoded with nothing left safe.
 
-Nothing but JSON data comes in, a missing field is an error, and work and output are bounded.
+Nothing but JSON data comes in, a missing field is an error, and work and output are bounded. Integers beyond 128 bits
+are rounded.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from urllib.parse import quote
 import minijinja
 import orjson
 
+from actions.template_data import Meter, guarded
 from actions.template_grammar import (
     FUNCTIONS,
     Fault,
@@ -46,8 +48,6 @@ VARIABLES: Final = {
 MAX_OUTPUT: Final = 256 * 1024
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.
 _FUEL: Final = 250_000
-# Walking an object costs no fuel: so many fields may be walked in loops, some 0.1 s.
-_MAX_WALKED: Final = 1_000_000
 _MAX_DETAIL: Final = 300
 _TOO_MUCH_WORK: Final = "This does too much work; shorten the loops or the output."
 
@@ -207,7 +207,7 @@ class _Rendering:
     def __init__(self, context: Mapping[str, Any], room: int) -> None:
         self._context = context
         self._guarded: dict[str, Any] | None = None
-        self._meter = _Meter()
+        self._meter = Meter()
         self._room = room
 
     def fill(self, value: Any) -> Any:
@@ -221,88 +221,38 @@ class _Rendering:
         return [self.fill(child) for child in value.children]
 
     def _render(self, template: _Template) -> Any:
+        text = self._write(template)
+        self._room -= len(text) if text.isascii() else len(text.encode())
+        if self._room < 0:
+            raise RenderedTooLarge(template.pointer, f"The message has more than {MAX_OUTPUT // 1024} KiB.")
+        try:
+            return template.finish(text)
+        except ValueError as error:
+            raise TemplateError(template.pointer, f"The rendered text is not JSON: {error}.") from None
+
+    def _write(self, template: _Template) -> str:
+        text = fault = ""
         try:
             text = template.render(**(self._guard() if template.is_guarded else self._context))
-            self._meter.check()
-            self._room -= len(text) if text.isascii() else len(text.encode())
-            if self._room >= 0:
-                return template.finish(text)
         except minijinja.TemplateError as error:
-            detail = f"{_place(template.source, _start(error, template.source))}: {_sentence(error)}"
-            raise TemplateError(template.pointer, detail[:_MAX_DETAIL]) from None
+            fault = f"{_place(template.source, _start(error, template.source))}: {_sentence(error)}"
         except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-            raise TemplateError(template.pointer, str(error)[:_MAX_DETAIL]) from None
-        raise RenderedTooLarge(template.pointer, f"The message has more than {MAX_OUTPUT // 1024} KiB.")
+            fault = str(error) or type(error).__name__
+        except BaseException as error:
+            # A panic of the engine, which is no Exception; its type cannot be imported.
+            if type(error).__name__ != "PanicException":
+                raise
+            fault = f"The template engine failed: {error}."
+        if self._meter.is_spent:
+            fault = _TOO_MUCH_WORK
+        if fault:
+            raise TemplateError(template.pointer, fault[:_MAX_DETAIL])
+        return text
 
     def _guard(self) -> dict[str, Any]:
         if self._guarded is None:
-            self._guarded = {name: _guarded(value, self._meter) for name, value in self._context.items()}
+            self._guarded = {name: guarded(value, self._meter) for name, value in self._context.items()}
         return self._guarded
-
-
-class _Absent:
-    """In place of a method: an instance has no such attribute."""
-
-    def __get__(self, instance: object, owner: type) -> Any:
-        raise AttributeError("There are no methods here.")
-
-
-class _Meter:
-    """Counts the fields that are walked."""
-
-    def __init__(self) -> None:
-        self._left = _MAX_WALKED
-
-    def charge(self, fields: int) -> None:
-        self._left -= fields
-        self.check()
-
-    def check(self) -> None:
-        # The engine takes an object that raises for one that cannot be walked, so its renderings are checked again.
-        if self._left < 0:
-            raise RuntimeError(_TOO_MUCH_WORK)
-
-
-class _Object(dict[str, Any]):
-    """A JSON object without dict's methods, which the engine would give where a field is missing."""
-
-    _items_missed = False
-
-    def __init__(self, fields: dict[str, Any], meter: _Meter) -> None:
-        super().__init__(fields)
-        self._meter = meter
-
-    def __iter__(self) -> Iterator[str]:
-        self._meter.charge(len(self))
-        return super().__iter__()
-
-    def __missing__(self, key: str) -> Any:
-        self._items_missed = key == "items"
-        raise KeyError(key)
-
-    @property
-    def items(self) -> Any:
-        """What has this attribute is an object to the engine, which also asks for it right after a missed field."""
-        if self._items_missed:
-            self._items_missed = False
-            raise AttributeError("items")
-        return None
-
-
-class _List(list[Any]):
-    """A JSON list without list's methods."""
-
-
-for _guard_type, _base in ((_Object, dict), (_List, list)):
-    for _name in dir(_base):
-        if not _name.startswith("_") and _name != "items":
-            setattr(_guard_type, _name, _Absent())
-
-
-def _guarded(value: Any, meter: _Meter) -> Any:
-    if isinstance(value, dict):
-        return _Object({key: _guarded(item, meter) for key, item in value.items()}, meter)
-    return _List(_guarded(item, meter) for item in value) if isinstance(value, list) else value
 
 
 def _environment(form: TemplateFormat) -> minijinja.Environment:
@@ -365,10 +315,7 @@ def _times(value: Any, factor: Any) -> Any:
 
 
 def _checked_json(text: str) -> str:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"The rendered text is not JSON: {error}.") from None
+    orjson.loads(text)
     return text
 
 
