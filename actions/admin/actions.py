@@ -7,6 +7,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from actions.models import Action
@@ -81,9 +83,10 @@ class ActionAdmin(TypedModelAdmin):
         space = chosen_space(request)
         if space is None:
             return ask_for_space(self, request)
-        return ask(
-            self, request, "connector", forms.ModelChoiceField(space.connectors.all(), widget=self._select(space.pk))
-        )
+        add_url = reverse("admin:connectors_connector_add")
+        hint = format_html('Not among them? <a class="text-link" href="{}">Add a connector</a> first.', add_url)
+        field = forms.ModelChoiceField(space.connectors.all(), widget=self._select(space.pk), help_text=hint)
+        return ask(self, request, "connector", field)
 
     @property
     def conditional_fields(self) -> dict[str, str]:

@@ -16,10 +16,8 @@ from unfold.enums import ActionVariant
 from unfold.forms import AdminPasswordChangeForm, BaseDialogForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator as BaseInfinitePaginator
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminAutocompleteWidget as Autocomplete
 from unfold.widgets import UnfoldAdminColorInputWidget as ColorInput
 from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
-from unfold.widgets import UnfoldAdminMultipleAutocompleteWidget as AutocompleteMultiple
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
 from unfold.widgets import UnfoldAdminSelectWidget as Select
 from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
@@ -40,8 +38,6 @@ else:
 __all__ = [
     "ActionVariant",
     "AdminPasswordChangeForm",
-    "Autocomplete",
-    "AutocompleteMultiple",
     "BaseDialogForm",
     "BaseInfinitePaginator",
     "BooleanRadioFilter",

@@ -64,6 +64,7 @@ def add_url(connector: Connector) -> str:
 def test_the_connector_is_chosen_first_and_brings_its_types_fields(console: Client, connector: Connector) -> None:
     asked = console.get(reverse(ADD)).content.decode()
     assert 'name="connector"' in asked
+    assert reverse("admin:connectors_connector_add") in asked
     assert 'name="sample_params_text"' not in asked
     text = console.get(add_url(connector)).content.decode()
     for name in ("sample_params_kind", "sample_params_text", "sample_params_extra"):
