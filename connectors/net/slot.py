@@ -141,11 +141,12 @@ class Slot:
         return Reason.RETRY_CONNECT, f"No complete answer from {self._host()}: {why}."
 
     def _explain_timeout(self) -> str:
+        seconds = self._request.timeout
         if self.curl.getinfo(pycurl.LOCAL_PORT) <= 0:
-            return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, self._timeout):g} s."
+            return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, seconds):g} s."
         if status := self.curl.getinfo(pycurl.RESPONSE_CODE):
-            return f"The answer (HTTP {status}) was not complete within {self._timeout:g} s."
-        return f"No answer within {self._timeout:g} s."
+            return f"The answer (HTTP {status}) was not complete within {seconds:g} s."
+        return f"No answer within {seconds:g} s."
 
     def _host(self) -> str:
         return self._url.split("/", 3)[2]

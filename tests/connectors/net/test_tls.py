@@ -66,6 +66,16 @@ def test_a_certificate_of_an_unknown_authority_is_refused(server: ScriptedServer
     assert server.requests == []
 
 
+def test_one_connection_s_trust_and_certificate_do_not_serve_the_next(
+    server: ScriptedServer, demanding: ScriptedServer, authority: trustme.CA
+) -> None:
+    known = Tls("full", pem(authority), *client_pair(authority))
+    for running, lesser in ((server, Tls()), (demanding, Tls("full", pem(authority)))):
+        assert isinstance(get(running, known), Response)
+        assert isinstance(get(running, lesser), Failure)
+        assert len(running.requests) == 1
+
+
 def test_a_certificate_for_another_host_is_refused_unless_the_name_is_left_out(authority: trustme.CA) -> None:
     with scripted(answering(http_answer(200)), server_context(authority.issue_cert("other.test"))) as server:
         assert_fails(get(server, Tls(ca=pem(authority))), Reason.RETRY_TLS, "127.0.0.1")

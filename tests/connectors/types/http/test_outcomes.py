@@ -5,6 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 import time_machine
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from connectors.net.exchange import MAX_BODY, Request, Response
 from connectors.outcomes import Outcome, Reason
@@ -95,6 +97,14 @@ def test_an_outcome_tells_what_was_sent_and_what_came_back() -> None:
 def test_row_36_retry_after_is_clamped_and_garbage_ignored(value: str, seconds: float | None) -> None:
     with time_machine.travel(NOW, tick=False):
         assert parse_retry_after(value) == seconds
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,6} \d\d:\d\d:\d\d [+-]?\w{1,20}", fullmatch=True))
+@example("Mon, 23 Nov 2026 12:02:00 +99999999999999")
+@example("Mon, 23 Nov 2026 12:02:00 +2400")
+def test_row_36_no_retry_after_raises(value: str) -> None:
+    seconds = parse_retry_after(value)
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
 def test_retry_after_counts_for_retries_only() -> None:
