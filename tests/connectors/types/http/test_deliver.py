@@ -1,11 +1,15 @@
 """A message becomes the request that the connector and the action describe."""
 
+import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
 from pytest_django import Settings
 
 from connectors.net.pool import pool
@@ -15,7 +19,7 @@ from connectors.types.http import connector_type
 from connectors.types.http.headers import RESERVED
 from connectors.types.http.schemas import HttpConfig, HttpParams, HttpSecrets
 from connectors.version import VERSION
-from tests.contract.scripted import ScriptedServer, answering, header, http_answer, scripted
+from tests.contract.scripted import Peer, ScriptedServer, answering, header, http_answer, scripted
 
 
 @pytest.fixture
@@ -232,3 +236,39 @@ def test_a_host_that_is_no_longer_allowed_is_blocked_when_sent(server: ScriptedS
     settings.NETWORK_ALLOWED_HOSTS = ["*.example.com"]
     assert send(connect(server.url)).reason is Reason.BLOCKED_TARGET
     assert len(server.requests) == 1
+
+
+FRAGMENTS = [
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.1 503 \xff\x00",
+    b"HTTP/1.1 100 Continue",
+    b"HTTP/2 200",
+    b"\r\n",
+    b"\n",
+    b"\r\n\r\n",
+    b"content-length: 5",
+    b"content-length: -1",
+    b"transfer-encoding: chunked",
+    b"5\r\nabcde\r\n0\r\n\r\n",
+    b"content-encoding: gzip",
+    b"retry-after: 5",
+    b"retry-after: Mon, 23 Nov 2026 12:02:00 +9999",
+    b"location: \xed\xa0\x80\x00",
+    b"abcde",
+    b"\x00",
+]
+
+
+@profile(max_examples=200, deadline=None)
+@given(pieces=st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=20), max_size=12))
+def test_whatever_a_server_sends_is_one_outcome_that_can_be_stored(pieces: list[bytes]) -> None:
+    def say(peer: Peer) -> None:
+        peer.read_request()
+        peer.send(b"".join(pieces))
+
+    with scripted(say) as running:
+        outcome = send(connect(running.url))
+    text = json.dumps([outcome.detail, outcome.request, outcome.response], allow_nan=False)
+    assert "\\u0000" not in text
+    assert "\\ud8" not in text
+    assert outcome.retry_after is None or 0 <= outcome.retry_after <= 86400
