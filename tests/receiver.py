@@ -65,8 +65,11 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *args: object) -> None:
             """Keep quiet: the requests are recorded."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 256  # a connection that finds the queue full is tried again seconds later
+
+    server = Server(("127.0.0.1", 0), Handler)
     running = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

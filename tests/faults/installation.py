@@ -13,7 +13,7 @@ from tests.receiver import Receiver, receiver
 from tests.servers import ServerFault, Switchyard, wait_until
 
 # Short leases, so that what a killed worker held is taken over within the patience of a test.
-QUICK = {"NETWORK_TIMEOUT": "5", "LEASE_SECONDS": "12", "SWEEP_SECONDS": "1"}
+QUICK = {"NETWORK_TIMEOUT": "10", "LEASE_SECONDS": "20", "SWEEP_SECONDS": "1"}
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Wired:
         assert status == 202, (status, answer)
         assert answer["accepted"] == len(event_ids), answer
 
-    def settle(self, within: float = 60.0) -> str:
+    def settle(self, within: float = 120.0) -> str:
         """Wait until every accepted event is delivered or dead and all invariants hold; return the report."""
         report = ""
 
