@@ -28,6 +28,8 @@ class Run:
             "VAR_DIR": str(var_dir),
             "PORT": str(port),
             "NETWORK_TIMEOUT": "5",
+            # The embedded shape, whatever the tests themselves run on.
+            **dict.fromkeys(("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "SECRETS_KEYS"), ""),
             **settings,
         }
         self.url = f"http://127.0.0.1:{port}"
