@@ -190,9 +190,9 @@ def test_a_pattern_in_plain_text_is_no_pattern() -> None:
 def test_an_evil_pattern_ends_at_once() -> None:
     condition = compile_condition('event.text.matches("^(a+)+$") || event.text.matches("(x+x+)+y")')
     bound = bind({"text": "a" * 100_000 + "!"})
-    started = time.perf_counter()
+    started = time.process_time()
     assert not condition.evaluate(bound).matched
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_loops_stop_at_the_iteration_budget() -> None:
