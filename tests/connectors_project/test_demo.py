@@ -5,20 +5,22 @@ import json
 import random
 
 import pytest
-from django.conf import settings as project
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.urls import path
 from pytest_django import Settings
 
 from connectors.models import Connector
+from connectors_project import urls
 from connectors_project.demo.content import DEMO_SPACE, load_demo, point_demo_to_receiver
 from connectors_project.demo.events import demo_events
-from connectors_project.demo.receiver import forget_all
+from connectors_project.demo.receiver import forget_all, receiver
 from rules.conditions import bind, compile_condition
 from rules.models import Rule
 
-pytestmark = pytest.mark.django_db
-needs_receiver = pytest.mark.skipif(not project.EMBEDDED, reason="Only the embedded shape has the receiver's page.")
+# Only the embedded shape serves the receiver by itself.
+urlpatterns = [path("demo/receiver/", receiver), *urls.urlpatterns]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
 @pytest.fixture
@@ -64,7 +66,6 @@ def test_a_start_on_the_same_port_leaves_the_connector_alone() -> None:
     assert Connector.objects.get().version == 1
 
 
-@needs_receiver
 def test_the_receiver_shows_what_was_delivered(staff: Client) -> None:
     answer = Client().post(
         "/demo/receiver/", {"site": "<b>north</b>"}, "application/json", headers={"webhook-id": "w-1"}
@@ -75,7 +76,6 @@ def test_the_receiver_shows_what_was_delivered(staff: Client) -> None:
     assert "{&quot;site&quot;: &quot;&lt;b&gt;north&lt;/b&gt;&quot;}" in page
 
 
-@needs_receiver
 def test_the_receiver_keeps_the_last_hundred(staff: Client) -> None:
     for number in range(101):
         Client().post("/demo/receiver/", {"number": f"n{number}."}, "application/json")
@@ -85,7 +85,6 @@ def test_the_receiver_keeps_the_last_hundred(staff: Client) -> None:
     assert "n0." not in page
 
 
-@needs_receiver
 def test_a_stranger_sees_nothing_of_what_was_delivered() -> None:
     answer = Client().get("/demo/receiver/")
     assert answer.status_code == 302

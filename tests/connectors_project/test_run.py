@@ -25,6 +25,8 @@ class Run:
         self._environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "connectors_project.settings",
+            "DATABASE_URL": "",
+            "BROKER_URL": "",
             "VAR_DIR": str(var_dir),
             "PORT": str(port),
             "NETWORK_TIMEOUT": "5",
