@@ -22,23 +22,24 @@ QUICK_LOADS = {500: 10_000, 50: 2_500, 1: 1_000}
 
 
 def main() -> int:
-    """Run, print the table and return the exit status."""
+    """Run, print the table, of a run that failed what there is of it, and return the exit status."""
     options = _options()
+    failed = False
     with Sink() as sink:
         benchmark = Benchmark(_plan(options), sink)
         try:
             benchmark.run()
         except (CountsDiffer, LoadFailed, ServerFault) as failure:
             print(f"The benchmark failed. {failure}", file=sys.stderr)
-            return 1
+            failed = True
     about = machine(benchmark.versions)
     print(about)
     print(f"Medians of {options.repeats}, ± half the spread. Ten rules, one match, one delivery an event.\n")
     print(render(benchmark.rows))
-    if options.json:
+    if options.json and not failed:
         rows = [row.as_json() for row in benchmark.rows]
         options.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=2) + "\n")
-    return 0
+    return int(failed)
 
 
 def _options() -> argparse.Namespace:
