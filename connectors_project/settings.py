@@ -154,6 +154,7 @@ if _options["BROKER_URL"]:
         "interval_step": 0.1,
     }
 else:
+    CELERY_BROKER_TRANSPORT = "connectors_project.broker:Transport"
     # kombu complains about a URL without a host.
     CELERY_BROKER_URL = "filesystem://localhost//"
     if not OPTION_PROBLEMS:
