@@ -19,7 +19,10 @@ class Action(models.Model):
 
     public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
     space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="actions")
-    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="actions")
+    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="actions", null=True, blank=True)
+    lost_connector_id = models.CharField(
+        max_length=MAX_LENGTH, blank=True, default="", editable=False, help_text="Public id of one that was deleted."
+    )
     name = models.CharField(max_length=200)
     params = models.JSONField(default=dict, blank=True, help_text="The message; every string is a template.")
     max_attempts = models.PositiveSmallIntegerField(
@@ -63,7 +66,9 @@ class Delivery(models.Model):
     event_id = models.BigIntegerField(help_text="Key of the event.")
     rule_id = models.CharField(max_length=MAX_LENGTH, help_text="Public id of the rule.")
     action = models.ForeignKey(Action, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
-    connector = models.ForeignKey(Connector, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    connector = models.ForeignKey(
+        Connector, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True
+    )
     message = models.JSONField(help_text="The rendered params.")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
     due_at = models.DateTimeField(db_default=Now())

@@ -1,20 +1,46 @@
-"""Connectors: the stored connection to one system."""
+"""Connectors: the stored connection to one system, and what is known of its health."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 from connectors.fields import SealedField
+from connectors.outcomes import Reason
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
+REASONS = [(reason.value, reason.value) for reason in Reason]
+
+
+class Status(models.TextChoices):
+    """Whether deliveries through a connector can be expected to arrive."""
+
+    UNKNOWN = "unknown"
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    DISCONNECTED = "disconnected"
+    DISABLED = "disabled"
+    MISSING_SECRETS = "missing_secrets"
+
+
+class ConnectorQuerySet(models.QuerySet["Connector"]):
+    """Connectors by where they may be used."""
+
+    def usable_in(self, space: Space | int) -> "ConnectorQuerySet":
+        """Those of the space, and the preconfigured ones."""
+        return self.filter(models.Q(space=space) | models.Q(space=None))
+
 
 class Connector(models.Model):
-    """Where: type, config and secrets of one connection. Written only by connectors.services."""
+    """Where: type, config and secrets of one connection. Written only by connectors.services.
+
+    One without a space is preconfigured: it comes from CONNECTORS_FILE, is read-only, and stands in every space.
+    """
 
     public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
-    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="connectors")
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="connectors", null=True, blank=True)
     type = models.CharField(max_length=64)
     name = models.CharField(max_length=200)
+    tags = models.JSONField(default=list, blank=True)
     config = models.JSONField(default=dict, blank=True)
     secrets = SealedField()
     secrets_set_at = models.JSONField(
@@ -22,13 +48,76 @@ class Connector(models.Model):
     )
     is_missing_secrets = models.BooleanField(default=False, editable=False)
     enabled = models.BooleanField(default=True)
+    exposes_config = models.BooleanField(
+        default=True, editable=False, help_text="Whether people may see the config; a preconfigured one says so itself."
+    )
+    status = models.CharField(max_length=16, choices=Status, default=Status.UNKNOWN, editable=False)
+    status_reason = models.CharField(max_length=20, blank=True, default="", choices=REASONS, editable=False)
+    status_detail = models.TextField(blank=True, default="", editable=False)
+    status_since = models.DateTimeField(db_default=Now(), editable=False)
+    health_interval = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds between health checks; 0: none; empty: as the installation has it."
+    )
+    health_due_at = models.DateTimeField(null=True, editable=False)
+    health_checked_at = models.DateTimeField(null=True, editable=False)
+    health_streak = models.SmallIntegerField(
+        default=0, editable=False, help_text="Successes in a row; failures in a row count below zero."
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
 
+    objects = ConnectorQuerySet.as_manager()
+
     class Meta:
         ordering = ["name", "id"]
-        constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="connector_public_id_in_space")]
+        constraints = [
+            models.UniqueConstraint(fields=["space", "public_id"], name="connector_public_id_in_space"),
+            models.UniqueConstraint(
+                fields=["public_id"], condition=models.Q(space=None), name="preconfigured_connector_public_id"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["space", "name", "id"], name="connector_by_name"),
+            models.Index(
+                fields=["health_due_at"], name="connector_health_due", condition=models.Q(health_due_at__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_preconfigured(self) -> bool:
+        """Whether it comes from CONNECTORS_FILE."""
+        return self.space_id is None
+
+
+class StatusChange(models.Model):
+    """One step in the history of a connector's status."""
+
+    id = models.BigAutoField(primary_key=True)
+    connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="status_changes")
+    time = models.DateTimeField(db_default=Now())
+    former = models.CharField(max_length=16, choices=Status)
+    status = models.CharField(max_length=16, choices=Status)
+    reason = models.CharField(max_length=20, blank=True, choices=REASONS)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.former} → {self.status}"
+
+
+class AccessToken(models.Model):
+    """A token that a token endpoint gave out for a connector, kept until shortly before it expires."""
+
+    connector = models.OneToOneField(Connector, on_delete=models.CASCADE, primary_key=True, related_name="access_token")
+    version = models.PositiveIntegerField(help_text="Version of the connector that the token was asked for with.")
+    token = SealedField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"token of connector {self.pk}"

@@ -66,3 +66,32 @@ class ApiKey(models.Model):
     def is_live(self) -> bool:
         """Whether the key opens its space now."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class AuditEntry(models.Model):
+    """Who changed what; append-only. Ids are plain columns, so that history outlives what it names."""
+
+    class Kind(models.TextChoices):
+        USER = "user"
+        API_KEY = "api_key"
+        SYSTEM = "system"
+
+    id = models.BigAutoField(primary_key=True)
+    time = models.DateTimeField(db_default=Now())
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, null=True, db_index=False)
+    actor_kind = models.CharField(max_length=10, choices=Kind)
+    actor = models.CharField(max_length=255, help_text="User name, name of an API key, or part of the system.")
+    address = models.GenericIPAddressField(null=True, help_text="Where the request came from.")
+    action = models.CharField(max_length=64, help_text="What was done, such as connector.update.")
+    object_id = models.CharField(max_length=MAX_LENGTH, blank=True, help_text="Public id.")
+    object_name = models.CharField(max_length=200, blank=True)
+    before = models.JSONField(null=True, help_text="The fields that changed, as they were; secrets masked.")
+    after = models.JSONField(null=True, help_text="The fields that changed, as they are; secrets masked.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit log"
+        indexes = [models.Index(fields=["space", "id"], name="audit_of_space")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.object_id}"

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from connectors.outcomes import Outcome
+from connectors.steps import Step
 from connectors.types.masking import Masker
 from spaces.errors import FieldError
 
@@ -91,6 +92,13 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
         ``messages`` is pulled lazily, one each time there is room to send it: a caller that stops yielding has
         stopped the sending, and the messages under way are still finished and yielded. Nothing that a remote
         system does raises.
+        """
+
+    @abstractmethod
+    def probe(self, connection: Connection[ConfigT, SecretsT], *, timeout: float) -> Iterator[Step]:
+        """Try the connection without sending a message; yield each step as it ends, the first that fails as the last.
+
+        It ends within ``timeout`` seconds. Nothing that a remote system does raises.
         """
 
     @abstractmethod

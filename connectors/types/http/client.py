@@ -69,6 +69,12 @@ class Client:
             del headers["content-type"]
         return Request(method, self._url(params), headers, body, self._timeout, self._tls, message.key)
 
+    def probe_request(self, timeout: float) -> Request:
+        """Return a request that asks whether the system is there and says nothing to it."""
+        url = f"{self._base}?{self._query}" if self._query else self._base
+        headers = {name: value for name, value in self._headers.items() if name != "content-type"}
+        return Request("HEAD", url, headers, None, min(timeout, self._timeout), self._tls)
+
     def _add_headers(self, headers: dict[str, str], added: Mapping[str, str]) -> None:
         for name, value in added.items():
             lower = name.lower()

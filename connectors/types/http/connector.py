@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from connectors.net.exchange import Request
-from connectors.net.http import send_many
+from connectors.net.exchange import Failure, Request
+from connectors.net.http import send, send_many
 from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, parse_url
 from connectors.outcomes import Outcome, Reason
+from connectors.steps import Step
 from connectors.types.base import ConnectorType, Message, TemplateFormat
 from connectors.types.http.client import BadMessage, Client, HttpConnection
 from connectors.types.http.outcomes import outcome
@@ -83,6 +84,18 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             while refused:
                 yield refused.popleft()
         yield from refused
+
+    def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:
+        client = self._client(connection)
+        if refusal := client.refusal:
+            yield Step("policy", refusal.detail, reason=refusal.reason)
+            return
+        request = client.probe_request(timeout)
+        result = send(request, key=(self.id, connection.id, connection.version))
+        if isinstance(result, Failure):
+            yield Step("request", result.detail, result.duration, result.reason)
+        else:
+            yield Step("request", f"HTTP {result.status}", result.duration)
 
     def _client(self, connection: HttpConnection) -> Client:
         policy = NetworkPolicy.current()
