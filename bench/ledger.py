@@ -10,7 +10,7 @@ import psycopg
 
 # What stands in the tables of Switchyard for N events with one delivery each: N of each.
 SWITCHYARD = {
-    "events": ("rules_event", "true"),
+    "events": ("rules_event", "source <> '/switchyard'"),
     "deliveries": ("actions_delivery", "true"),
     "delivered": ("actions_delivery", "state = 'delivered'"),
     "log entries": ("actions_eventlogentry", "delivery_id IS NOT NULL"),

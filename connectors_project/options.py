@@ -124,6 +124,8 @@ OPTIONS = (
     Option("WEB_WORKERS", "1", _number(1, 64), "Web processes."),
     Option("WEB_THREADS", "32", _number(1, 512), "Threads of a web process."),
     Option("WORKERS", "1", _number(1, 64), "Worker processes that `manage.py run` starts."),
+    Option("ENABLED_CONNECTOR_TYPES", "*", _names, "IDs of the connector types that may be used; * for all."),
+    Option("HEALTH_INTERVAL", "60", _number(5, 86400), "Seconds between two health checks of a connector."),
     Option("NETWORK_ALLOWED_HOSTS", "*", _names, "Hosts that connectors may reach; *.example.com takes subdomains."),
     Option(
         "NETWORK_ALLOWED_PRIVATE",

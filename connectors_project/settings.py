@@ -52,6 +52,8 @@ WEB_WORKERS: int = _options["WEB_WORKERS"]
 WEB_THREADS: int = _options["WEB_THREADS"]
 WORKERS: int = _options["WORKERS"]
 
+ENABLED_CONNECTOR_TYPES: list[str] = _options["ENABLED_CONNECTOR_TYPES"]
+HEALTH_INTERVAL: int = _options["HEALTH_INTERVAL"]
 NETWORK_ALLOWED_HOSTS: list[str] = _options["NETWORK_ALLOWED_HOSTS"]
 NETWORK_ALLOWED_PRIVATE: list[str] = _options["NETWORK_ALLOWED_PRIVATE"]
 if EMBEDDED:
@@ -181,6 +183,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-events": {"task": "rules.tasks.evaluate", "schedule": float(_options["SWEEP_SECONDS"])},
     "sweep-deliveries": {"task": "actions.tasks.sweep", "schedule": float(_options["SWEEP_SECONDS"])},
+    "check-health": {"task": "connectors.tasks.check_health", "schedule": float(_options["SWEEP_SECONDS"])},
 }
 
 if CELERY_BROKER_URL.startswith(("redis://", "rediss://")):

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+# What the types of the installation's own events begin with; nobody else sends such.
+OWN_EVENTS: Final = "switchyard."
 
 
 @dataclass(frozen=True, slots=True)

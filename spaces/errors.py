@@ -26,3 +26,7 @@ class InUse(Exception):
     def __init__(self, message: str, users: Iterable[tuple[str, str]]) -> None:
         self.users: Sequence[tuple[str, str]] = tuple(users)
         super().__init__(message)
+
+
+class ReadOnly(Exception):
+    """The object is not written here; the message says where."""

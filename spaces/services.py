@@ -64,9 +64,10 @@ def update_space(space: Space, **changes: Unpack[SpaceChanges]) -> Space:
     return row
 
 
-def bump_config_revision(space_id: int) -> None:
-    """Tell every worker that a connector, action or rule of the space changed."""
-    Space.objects.filter(pk=space_id).update(config_revision=F("config_revision") + 1)
+def bump_config_revision(space_id: int | None) -> None:
+    """Tell every worker that a connector, action or rule of the space changed; None: of every space."""
+    spaces = Space.objects.all() if space_id is None else Space.objects.filter(pk=space_id)
+    spaces.update(config_revision=F("config_revision") + 1)
 
 
 def create_api_key(space: Space, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:

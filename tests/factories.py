@@ -43,12 +43,24 @@ def make_connector(
     )
 
 
+def space_of(connector: Connector) -> Space:
+    """Return the space of a connector that is not preconfigured."""
+    assert connector.space is not None
+    return connector.space
+
+
+def connector_of(action: Action) -> Connector:
+    """Return the connector of an action that has one."""
+    assert action.connector is not None
+    return action.connector
+
+
 def make_action(
     connector: Connector, *, params: dict[str, Any] | None = None, name: str | None = None, **policy: Any
 ) -> Action:
     """Make an action that sends through the connector; without ``params``, the event as JSON."""
     return create_action(
-        connector.space,
+        space_of(connector),
         connector=connector,
         name=name or f"Action {next(_numbers)}",
         params=params or {},

@@ -62,6 +62,8 @@ class ActionAdmin(TypedModelAdmin):
     @display(description="Connector", ordering="connector__name")
     def connector_link(self, action: Action) -> str:
         """The connector that the action sends through."""
+        if action.connector is None:
+            return f"{action.lost_connector_id} (deleted)"
         return object_link(action.connector, action.connector.name)
 
     @display(description="Rules", ordering="rule_count")
@@ -117,7 +119,7 @@ class ActionAdmin(TypedModelAdmin):
         """Return the connector's type, and the choice of connectors of the same space."""
         connector = _connector(request, obj)
         space_id = obj.space_id if obj else connector.space_id if connector else None
-        offered = Connector.objects.all() if space_id is None else Connector.objects.filter(space=space_id)
+        offered = Connector.objects.all() if space_id is None else Connector.objects.usable_in(space_id)
         field = forms.ModelChoiceField(offered, widget=self._select(space_id))
         own = super().own_fields(request, obj) if obj else {}
         return {**own, "connector_type": connector.type if connector else "", "connector": field}

@@ -24,6 +24,7 @@ from actions.engine.recorder import Recorder
 from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
+from connectors.services.status import Watch
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage, Message
 from connectors.types.registry import get_type
 
@@ -141,6 +142,7 @@ class Lane(threading.Thread):
         self._left = 0  # deliveries of the present batch without an outcome
         self._slow_until = 0.0  # monotonic
         self._claims = 0
+        self._watch = Watch(connector_id)
         self._opened: tuple[int, AnyConnectorType, AnyConnection] | None = None
 
     @property
@@ -196,10 +198,13 @@ class Lane(threading.Thread):
             self.stop()
             self._forget(self, only_if_idle=False)
             self._give_back()
+            self._tell_status(is_last=True)
             connection.close()
 
     def _work(self) -> bool:
         """Deliver one batch, or wait for one; False when there was none for a while or the lane has to end."""
+        if self.is_idle:
+            self._tell_status(is_last=True)
         with self._changed:
             if not (self._handed_over or self._woken or self._stopping):
                 self._changed.wait(_IDLE)
@@ -234,12 +239,14 @@ class Lane(threading.Thread):
             if connector is None:
                 self._refuse_all(waiting, "", Reason.BAD_CONFIG, "The connector was deleted.")
             elif connector.enabled:
+                self._watch.begin(connector)
                 self._send_all(connector, batch, waiting)
             else:
                 self.stop()
         finally:
             self._left = 0
             leases.release(waiting)
+        self._tell_status()
         sent = len(batch.deliveries) - len(waiting)
         self._pace += (sent / max(time.monotonic() - began, 0.001) - self._pace) * 0.3
 
@@ -247,12 +254,15 @@ class Lane(threading.Thread):
         try:
             connector_type, opened = self._open(connector)
         except CannotOpen as error:
+            self._watch.see(error.reason, error.detail)
             self._refuse_all(waiting, connector.public_id, error.reason, error.detail)
             return
         under_way: dict[int, Leased] = {}
         messages = self._messages(connector, connector_type, batch, waiting, under_way)
         for outcome in connector_type.deliver(opened, messages):
             self._recorder.put(Finished(under_way.pop(outcome.key), outcome, connector.public_id))
+            self._watch.see(outcome.reason, outcome.detail)
+            self._tell_status()
             self._finished += 1
             self._left -= 1
             if self._left == _NEARLY_DONE:
@@ -287,6 +297,12 @@ class Lane(threading.Thread):
         while waiting:
             delivery = waiting.popleft()
             self._recorder.put(Finished(delivery, Outcome(delivery.id, reason, detail), connector_id))
+
+    def _tell_status(self, *, is_last: bool = False) -> None:
+        try:
+            self._watch.tell(is_last=is_last)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The status of connector %d waits for the database: %s", self.connector_id, error)
 
     def _give_back(self) -> None:
         for batch in self._handed_over:

@@ -104,8 +104,9 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
             row.expires_after = _clean_expiry(changes["expires_after"])
     if "connector" in changes or "params" in changes:
         with found.gather():
-            row.connector = _lock_connector(row, changes.get("connector") or row.connector)
-            row.params, _ = complete_params(row.connector, changes.get("params", row.params))
+            row.connector = connector = _lock_connector(row, changes.get("connector") or row.connector)
+            row.lost_connector_id = ""
+            row.params, _ = complete_params(connector, changes.get("params", row.params))
     row.enabled = changes.get("enabled", row.enabled)
     found.raise_any()
 
@@ -114,9 +115,11 @@ def _clean_expiry(seconds: int | None) -> int | None:
     return None if seconds is None else clean_number(seconds, "/expires_after", 1, LONGEST_EXPIRY)
 
 
-def _lock_connector(row: Action, connector: Connector) -> Connector:
+def _lock_connector(row: Action, connector: Connector | None) -> Connector:
     """Return the connector, so that it can neither change nor go before the action is stored."""
-    locked = Connector.objects.select_for_update().filter(pk=connector.pk, space=row.space_id).first()
+    if connector is None:
+        raise reject("/connector", f'Choose a connector: "{row.lost_connector_id}" was deleted.')
+    locked = Connector.objects.usable_in(row.space_id).select_for_update().filter(pk=connector.pk).first()
     if locked is None:
         raise reject("/connector", f'There is no connector "{connector.public_id}" in this space.')
     return locked

@@ -45,11 +45,11 @@ _DEAD_COLUMNS: Final = (*_COLUMNS, "finished_at", "last_reason", "last_detail")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An action as the evaluation uses it: keys, names and policy."""
+    """An action as the evaluation uses it: keys, names and policy. Its connector may have been deleted."""
 
     id: int
     public_id: str
-    connector_id: int
+    connector_id: int | None
     connector_public_id: str
     connector_enabled: bool
     max_attempts: int
@@ -76,11 +76,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     """
     if not planned:
         return
-    at_once = {
-        connector_id
-        for connector_id in {plan.target.connector_id for plan in planned if plan.target.connector_enabled}
-        if lanes.has_room(connector_id)
-    }
+    at_once = {connector_id for connector_id in _usable_connectors(planned) if lanes.has_room(connector_id)}
     leased_at = time.monotonic()
     now = _database_time()
     ids = bulk.reserve_ids(Delivery, len(planned))
@@ -99,7 +95,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
             row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
             dead.append((*row, now, reason.value, detail))
             entries.append(_failure_row(key, plan, plan.failure))
-        elif target.connector_id in at_once:
+        elif target.connector_id is not None and target.connector_id in at_once:
             leased = Leased(
                 id=key,
                 webhook_id=webhook_id,
@@ -137,17 +133,30 @@ def _start(
 ) -> None:
     for connector_id, deliveries in handed_over.items():
         lanes.hand_over(connector_id, Batch(deliveries, leased_at))
-    for connector_id in {plan.target.connector_id for plan in planned if plan.target.connector_enabled} - at_once:
+    for connector_id in _usable_connectors(planned) - at_once:
         lanes.wake(connector_id)
 
 
+def _usable_connectors(planned: Iterable[Planned]) -> set[int]:
+    return {
+        plan.target.connector_id
+        for plan in planned
+        if plan.target.connector_id is not None and plan.target.connector_enabled
+    }
+
+
 def _due_connectors() -> list[int]:
-    # One probe of the partial index for each connector, however many deliveries are due.
+    """Return the connectors with due deliveries, those that were deleted meanwhile among them, the disabled not."""
+    table, waiting = Delivery._meta.db_table, "state = 'pending' AND connector_id"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT c.id FROM {Connector._meta.db_table} c WHERE c.enabled AND EXISTS ("  # noqa: S608  constant names
-            f"SELECT 1 FROM {Delivery._meta.db_table} d WHERE d.connector_id = c.id AND d.state = 'pending' "
-            f"AND d.due_at <= {now_plus()})",
+            # Steps from one connector to the next through the partial index, however many deliveries each has.
+            f"WITH RECURSIVE c(id) AS (SELECT min(connector_id) FROM {table} WHERE {waiting} IS NOT NULL "  # noqa: S608
+            f"UNION ALL SELECT (SELECT min(connector_id) FROM {table} WHERE {waiting} > c.id) FROM c "
+            f"WHERE c.id IS NOT NULL) "
+            f"SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM {table} d WHERE d.connector_id = c.id "
+            f"AND d.state = 'pending' AND d.due_at <= {now_plus()}) "
+            f"AND NOT EXISTS (SELECT 1 FROM {Connector._meta.db_table} k WHERE k.id = c.id AND NOT k.enabled)",
             [0],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -1,25 +1,45 @@
-"""Create, change and delete connectors."""
+"""Create, change and copy connectors."""
 
-from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
 
 from connectors.models import Connector
 from connectors.services.settings import apply_settings, conceal
-from spaces.errors import InUse
+from connectors.services.status import resting_status, settle_status
+from connectors.types.registry import require_type
+from spaces import audit
+from spaces.errors import ReadOnly
 from spaces.models import Space
 from spaces.services import bump_config_revision
-from spaces.validation import Findings, clean_name, clean_public_id, distinct_id
+from spaces.validation import (
+    MAX_NAME,
+    Findings,
+    clean_name,
+    clean_number,
+    clean_public_id,
+    clean_tags,
+    distinct_id,
+    reject,
+)
+
+LONGEST_INTERVAL: Final = 24 * 3600
+SHORTEST_INTERVAL: Final = 5
 
 
 class ConnectorChanges(TypedDict, total=False):
-    """What may be changed. ``config`` replaces the whole; of ``secrets``, absent keeps and None clears."""
+    """What may be changed. ``config`` and ``tags`` replace the whole; of ``secrets``, absent keeps and None clears.
+
+    ``health_interval`` is in seconds; 0 for no health checks, None for the installation's interval.
+    """
 
     name: str
+    tags: Iterable[str]
     config: dict[str, Any]
     secrets: Mapping[str, str | None]
+    health_interval: int | None
     enabled: bool
 
 
@@ -29,8 +49,10 @@ def create_connector(
     type: str,  # noqa: A002  the field's own name
     name: str,
     public_id: str | None = None,
+    tags: Iterable[str] = (),
     config: dict[str, Any],
     secrets: Mapping[str, str | None],
+    health_interval: int | None = None,
     enabled: bool = True,
 ) -> Connector:
     """Create a connector; raise InvalidInput. One whose secrets are missing is saved and flagged."""
@@ -39,52 +61,130 @@ def create_connector(
     row = Connector(space=space, type=type, enabled=enabled)
     found = Findings()
     with found.gather():
-        row.name = clean_name(name)
+        row.public_id = _clean_new_id(public_id)
+    _clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
     with found.gather():
-        row.public_id = clean_public_id(public_id, "con")
-    with found.gather():
+        require_type(type)
         apply_settings(row, config, given)
     found.raise_any()
-    with transaction.atomic():
-        with distinct_id(space.connectors.all(), public_id=row.public_id):
-            row.save(force_insert=True)
-        bump_config_revision(space.pk)
+    _insert(row, "connector.create")
     return row
 
 
 def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) -> Connector:
-    """Change a connector and return it as it now is; raise InvalidInput, or Connector.DoesNotExist when it is gone.
+    """Change a connector and return it as it now is.
 
-    Its id and type never change. Changes made since ``connector`` was read stay.
+    Raises InvalidInput, ReadOnly for a preconfigured one, or Connector.DoesNotExist when it is gone. Its id and type
+    never change. Changes made since ``connector`` was read stay.
     """
+    refuse_preconfigured(connector, "changed")
     given = conceal(changes.pop("secrets", {}))
     with transaction.atomic():
         row = Connector.objects.select_for_update().get(pk=connector.pk)
+        before = described(row)
         found = Findings()
-        if "name" in changes:
-            with found.gather():
-                row.name = clean_name(changes["name"])
+        _clean_labels(row, found, changes)
         if given or "config" in changes:
             with found.gather():
+                require_type(row.type)
                 apply_settings(row, changes.get("config", row.config), given)
         found.raise_any()
         row.enabled = changes.get("enabled", row.enabled)
         row.version += 1
         row.updated_at = timezone.now()
+        if given or _bears_on_status(before, described(row)):
+            settle_status(row)
         row.save()
         bump_config_revision(row.space_id)
+        _record("connector.update", row, before, given)
     return row
 
 
-def delete_connector(connector: Connector) -> None:
-    """Delete a connector; raise InUse while actions refer to it."""
+def duplicate_connector(connector: Connector, *, name: str | None = None, public_id: str | None = None) -> Connector:
+    """Create a connector with the same settings and without the secrets, which nobody can read; raise InvalidInput.
+
+    Where the type needs them it is flagged, and not used until they are entered.
+    """
+    if connector.space is None:
+        raise ReadOnly("A preconfigured connector stands in CONNECTORS_FILE: copy it there.")
+    copied_name = f"{connector.name[: MAX_NAME - 7]} (copy)"
+    return create_connector(
+        connector.space,
+        type=connector.type,
+        name=name if name is not None else copied_name,
+        public_id=public_id,
+        tags=connector.tags,
+        config=connector.config,
+        secrets={},
+        health_interval=connector.health_interval,
+        enabled=connector.enabled,
+    )
+
+
+def refuse_preconfigured(connector: Connector, what: str) -> None:
+    """Raise ReadOnly for a preconfigured connector."""
+    if connector.is_preconfigured:
+        raise ReadOnly(
+            f'The connector "{connector.public_id}" is preconfigured and cannot be {what} here. '
+            "Whoever runs this installation changes it in CONNECTORS_FILE."
+        )
+
+
+def described(row: Connector) -> dict[str, Any]:
+    """Return the connector as the audit log shows it, its secrets masked."""
+    return {
+        "id": row.public_id,
+        "name": row.name,
+        "connector_type_id": row.type,
+        "tags": row.tags,
+        "config": row.config,
+        "secrets": dict.fromkeys(sorted(row.secrets_set_at), audit.MASK),
+        "health_interval": row.health_interval,
+        "enabled": row.enabled,
+    }
+
+
+def _bears_on_status(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return any(before[field] != after[field] for field in ("config", "enabled", "health_interval"))
+
+
+def _insert(row: Connector, action: str) -> None:
+    row.status = resting_status(row) or row.status
+    row.health_due_at = timezone.now() if resting_status(row) is None and row.health_interval != 0 else None
     with transaction.atomic():
-        row = Connector.objects.select_for_update().get(pk=connector.pk)
-        if users := list(row.actions.order_by("public_id").values_list("public_id", flat=True)):
-            raise InUse(
-                f'The connector "{row.public_id}" is in use. First delete these actions, or move them to another: '
-                f"{', '.join(users)}.",
-                [("action", user) for user in users],
-            )
-        row.delete()
+        with distinct_id(Connector.objects.filter(space=row.space_id), public_id=row.public_id):
+            row.save(force_insert=True)
         bump_config_revision(row.space_id)
+        audit.record(action, space=row.space_id, object_id=row.public_id, object_name=row.name, after=described(row))
+
+
+def _clean_new_id(public_id: str | None) -> str:
+    clean = clean_public_id(public_id, "con")
+    if Connector.objects.filter(public_id=clean, space=None).exists():
+        raise reject("/id", f'The ID "{clean}" belongs to a preconfigured connector.')
+    return clean
+
+
+def _clean_labels(row: Connector, found: Findings, changes: ConnectorChanges) -> None:
+    if "name" in changes:
+        with found.gather():
+            row.name = clean_name(changes["name"])
+    if "tags" in changes:
+        with found.gather():
+            row.tags = clean_tags(changes["tags"])
+    if "health_interval" in changes:
+        with found.gather():
+            row.health_interval = _clean_interval(changes["health_interval"])
+
+
+def _clean_interval(seconds: int | None) -> int | None:
+    if not seconds:
+        return seconds
+    return clean_number(seconds, "/health_interval", SHORTEST_INTERVAL, LONGEST_INTERVAL)
+
+
+def _record(action: str, row: Connector, before: dict[str, Any], given: Mapping[str, object]) -> None:
+    after = described(row)
+    # A secret that was replaced reads the same: say so.
+    after["secrets"] |= {name: f"{audit.MASK} (new)" for name, value in given.items() if value is not None}
+    audit.record(action, space=row.space_id, object_id=row.public_id, object_name=row.name, before=before, after=after)

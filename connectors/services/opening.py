@@ -5,7 +5,7 @@ from connectors.outcomes import Reason
 from connectors.secrets import UndecryptableSecrets
 from connectors.services.settings import parse_secrets
 from connectors.types.base import AnyConnection, Config, Connection
-from connectors.types.registry import UnknownConnectorType, get_type
+from connectors.types.registry import DisabledConnectorType, UnknownConnectorType, get_enabled_type
 from spaces.errors import InvalidInput
 from spaces.validation import parse_model
 
@@ -22,10 +22,10 @@ class CannotOpen(Exception):
 def open_connection(connector: Connector) -> AnyConnection:
     """Return the connection, secrets opened, whether the connector is enabled or not; raise CannotOpen."""
     try:
-        connector_type = get_type(connector.type)
+        connector_type = get_enabled_type(connector.type)
         config: Config = parse_model(connector_type.config_model, connector.config, "/config")
         secrets = parse_secrets(connector_type, connector.secrets.open())
-    except (UnknownConnectorType, UndecryptableSecrets, InvalidInput) as error:
+    except (UnknownConnectorType, DisabledConnectorType, UndecryptableSecrets, InvalidInput) as error:
         raise CannotOpen(Reason.BAD_CONFIG, str(error)) from None
     if missing := connector_type.missing_secrets(config, secrets):
         raise CannotOpen(Reason.MISSING_SECRETS, f"These secrets are not set: {', '.join(missing)}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from actions.models import Action
 from actions.services import complete_params
 from actions.services.deliveries import Target
 from actions.templating import CompiledParams
@@ -129,6 +130,8 @@ class RuleSet:
 
     def _link(self, link: RuleAction, former: "RuleSet | None") -> Link:
         action, connector = link.action, link.action.connector
+        if connector is None:
+            return _lost(action)
         key = (action.pk, action.version, connector.version)
         if former is not None and key in former._params:
             self._params[key] = former._params[key]
@@ -149,6 +152,24 @@ class RuleSet:
             failure=compiled if isinstance(compiled, str) else "",
             about={"id": action.public_id, "name": action.name},
         )
+
+
+def _lost(action: Action) -> Link:
+    """Return the link to an action whose connector was deleted: what it is triggered for ends dead."""
+    return Link(
+        target=Target(
+            id=action.pk,
+            public_id=action.public_id,
+            connector_id=None,
+            connector_public_id=action.lost_connector_id,
+            connector_enabled=False,
+            max_attempts=action.max_attempts,
+            expires_after=action.expires_after,
+        ),
+        params=None,
+        failure=f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.',
+        about={"id": action.public_id, "name": action.name},
+    )
 
 
 class RuleSets:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from django.db import models
 
-from rules.incoming import IncomingEvent
+from rules.incoming import OWN_EVENTS, IncomingEvent
 from rules.models import Event
 from rules.sources.strict_json import storable
 from spaces.validation import extend, reject
@@ -85,6 +85,8 @@ def check_text(name: str, value: object) -> str:
     # In bytes: PostgreSQL's index over source and id takes no more.
     if (length := len(value) if value.isascii() else len(value.encode())) > _LONGEST[name]:
         raise reject(f"/{name}", f"Use at most {_LONGEST[name]} bytes of UTF-8; these are {length}.")
+    if name == "type" and value.startswith(OWN_EVENTS):
+        raise reject("/type", f"Types that begin with {OWN_EVENTS} are for events of the installation itself.")
     return value
 
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from rules.incoming import OWN_EVENTS
+
 
 class Params(BaseModel):
     """Base of a rule type's settings. Unknown fields are refused."""
@@ -19,12 +21,18 @@ ParamsT = TypeVar("ParamsT", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which events a rule looks at: exact types and sources, or a prefix ending in ``*``; empty means any."""
+    """Which events a rule looks at: exact types and sources, or a prefix ending in ``*``; empty means any.
+
+    The installation's own events are looked at by rules that name their types: whoever forwards everything means
+    what comes in.
+    """
 
     event_types: Sequence[str] = ()
     sources: Sequence[str] = ()
 
     def covers_type(self, event_type: str) -> bool:
+        if not self.event_types:
+            return not event_type.startswith(OWN_EVENTS)
         return _covers(self.event_types, event_type)
 
     def covers_source(self, source: str) -> bool:

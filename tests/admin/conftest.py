@@ -17,6 +17,7 @@ from connectors.models import Connector
 from connectors.types.registry import all_types
 from rules.models import Event
 from spaces.models import Space
+from tests.factories import space_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"{{7*7}}"
 
@@ -69,7 +70,7 @@ def make_connector(space: Space, number: int = 1, **fields: Any) -> Connector:
 
 def make_action(connector: Connector, number: int = 1, **fields: Any) -> Action:
     given = {"public_id": f"act-{number}", "name": f"Action {number}", **fields}
-    return Action.objects.create(space=connector.space, connector=connector, **given)
+    return Action.objects.create(space=space_of(connector), connector=connector, **given)
 
 
 def make_delivery(event: Event, action: Action, **fields: Any) -> Delivery:

@@ -15,6 +15,7 @@ from connectors.services import create_connector
 from rules.models import Rule, RuleAction
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_connector
+from tests.factories import space_of
 
 ADD = "admin:actions_action_add"
 LIST = "admin:actions_action_changelist"
@@ -45,7 +46,7 @@ def entered(connector: Connector, **fields: Any) -> dict[str, Any]:
 
 def make(connector: Connector, **fields: Any) -> Action:
     given: dict[str, Any] = {"name": "Tell them", "public_id": "tell", "params": {"text": "hello"}, **fields}
-    return create_action(connector.space, connector=connector, **given)
+    return create_action(space_of(connector), connector=connector, **given)
 
 
 def url(action: Action, page: str = "change") -> str:
@@ -77,7 +78,7 @@ def test_with_several_spaces_the_space_is_chosen_before(
     console: Client, connector: Connector, other_space: Space
 ) -> None:
     assert 'name="space"' in console.get(reverse(ADD)).content.decode()
-    asked = console.get(reverse(ADD), {"space": connector.space_id}).content.decode()
+    asked = console.get(reverse(ADD), {"space": space_of(connector).pk}).content.decode()
     assert f"space={connector.space_id}" in asked
     assert 'name="connector"' in asked
 

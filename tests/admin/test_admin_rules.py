@@ -13,6 +13,7 @@ from rules.models import Rule
 from rules.services import create_rule
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_connector
+from tests.factories import connector_of
 
 ADD = "admin:rules_rule_add"
 LIST = "admin:rules_rule_changelist"
@@ -84,7 +85,7 @@ def test_an_error_stands_on_the_field_it_belongs_to(
 
 
 def test_a_rule_is_changed_and_its_actions_with_it(console: Client, space: Space, action: Action) -> None:
-    second = make_action(action.connector, 2)
+    second = make_action(connector_of(action), 2)
     rule = make(space, action)
     assert console.post(url(rule), entered(space, second, condition="")).status_code == 302
     rule.refresh_from_db()
@@ -147,7 +148,7 @@ def test_the_number_of_queries_of_the_list_does_not_grow(console: Client, space:
     with CaptureQueriesContext(connection) as few:
         console.get(reverse(LIST))
     for number in range(2, 20):
-        make(space, action, make_action(action.connector, number), public_id=f"r{number}")
+        make(space, action, make_action(connector_of(action), number), public_id=f"r{number}")
     with CaptureQueriesContext(connection) as many:
         console.get(reverse(LIST))
     assert len(many) == len(few)

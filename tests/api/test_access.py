@@ -20,7 +20,7 @@ from spaces.api.scope import SpaceScoped
 from spaces.models import Space
 from spaces.services import create_api_key, revoke_api_key
 from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import connector_of, make_action, make_connector, make_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -204,7 +204,7 @@ def test_a_body_cannot_refer_to_another_space_s_object(api: Api, space: Space, f
         assert moved.body["errors"][0]["detail"] == linked.body["errors"][0]["detail"]
         assert moved.body["errors"][0]["detail"] == f'There is no "{id_}" in this space.'
     own.refresh_from_db()
-    assert own.connector.public_id == "own"
+    assert connector_of(own).public_id == "own"
     assert rule.actions.count() == 1
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from connectors.models import Connector
 from spaces.models import Space
 from tests.api.client import Api, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import connector_of, make_action, make_connector, make_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def make(space: Space) -> Callable[[str, int], None]:
                     make_rule(space, actions=[make_action(make_connector(space))])
                 case "rules":
                     action = make_action(make_connector(space))
-                    make_rule(space, actions=[action, make_action(action.connector)])
+                    make_rule(space, actions=[action, make_action(connector_of(action))])
                 case "events":
                     make_event(space)
                 case "deliveries":
@@ -268,7 +268,7 @@ def test_deliveries_are_found_by_everything_they_join(api: Api, space: Space) ->
         "state": "dead",
         "rule": "r7",
         "action": action.public_id,
-        "connector": action.connector.public_id,
+        "connector": connector_of(action).public_id,
         "event": 7,
         "reason": "permanent_410",
     }.items():
@@ -288,7 +288,7 @@ def test_a_delivery_outlives_its_action_and_connector(api: Api, space: Space) ->
     key = make_delivery(action).pk
     assert api.get(f"deliveries/{key}").body["action"] == action.public_id
     assert api.delete(f"actions/{action.public_id}").status == 204
-    assert api.delete(f"connectors/{action.connector.public_id}").status == 204
+    assert api.delete(f"connectors/{connector_of(action).public_id}").status == 204
     assert api.get("deliveries").ids == [key]
     shown = api.get(f"deliveries/{key}").body
     assert (shown["action"], shown["connector"]) == (None, None)

@@ -29,7 +29,8 @@ class EventParams(Params):
     """Which events to look at."""
 
     event_types: PatternList = Field(
-        [], title="Event types", description="Such as order.paid, or order.* for all that begin so. Empty: any."
+        [], title="Event types", description="Such as order.paid, or order.* for all that begin so. Empty: any but switchyard.*, "
+        "the installation's own.",
     )
     sources: PatternList = Field(
         [], title="Sources", description="Such as /shops/7, or /shops/* for all that begin so. Empty: any."

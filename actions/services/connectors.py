@@ -1,0 +1,89 @@
+"""What happens to actions and deliveries, and what is logged, when something happens to a connector."""
+
+from django.db import connection
+from django.utils import timezone
+
+from actions import bulk
+from actions.engine import log
+from actions.models import Action, Delivery, EventLogEntry
+from connectors.models import Connector, Status, StatusChange
+from connectors.outcomes import Reason
+from spaces import audit
+
+_OUTCOMES = {Status.CONNECTED: "success", Status.DISCONNECTED: "failure", Status.MISSING_SECRETS: "failure"}
+
+
+def part_with_connector(gone: Connector, replacement: Connector | None) -> None:
+    """Move what refers to a connector that is being deleted to ``replacement``; without one, end what waits.
+
+    Deliveries that a worker is sending at this moment are recorded as they turn out.
+    """
+    actions = list(Action.objects.select_for_update().filter(connector=gone).order_by("pk"))
+    _record_changes(actions, gone, replacement)
+    users = Action.objects.filter(pk__in=[action.pk for action in actions])
+    waiting = Delivery.objects.filter(connector=gone, state=Delivery.State.PENDING)
+    if replacement is not None:
+        users.update(connector=replacement)
+        waiting.update(connector=replacement)
+    else:
+        users.update(connector=None, lost_connector_id=gone.public_id)
+        _end_waiting(gone)
+
+
+def log_status_change(change: StatusChange) -> None:
+    """Append the change to the event log of each space that the connector serves."""
+    connector, status = change.connector, Status(change.status)
+    message = f'The connector "{connector.name}" was {change.former} and is {status}.'
+    if change.detail:
+        message = f"{message} {change.detail}"
+    log.append(
+        log.row(
+            space_id=space_id,
+            provider="connectors",
+            action="status",
+            outcome=_OUTCOMES.get(status, "unknown"),
+            reason=change.reason,
+            message=message,
+            connector_id=connector.public_id,
+        )
+        for space_id in spaces_served(connector)
+    )
+
+
+def spaces_served(connector: Connector) -> list[int]:
+    """Return the space of the connector; of a preconfigured one, every space with an action that uses it."""
+    if connector.space_id is not None:
+        return [connector.space_id]
+    return list(connector.actions.order_by("space_id").values_list("space_id", flat=True).distinct())
+
+
+def _record_changes(actions: list[Action], gone: Connector, replacement: Connector | None) -> None:
+    for action in actions:
+        audit.record(
+            "action.update",
+            space=action.space_id,
+            object_id=action.public_id,
+            object_name=action.name,
+            before={"connector": gone.public_id},
+            after={"connector": replacement.public_id if replacement else None},
+        )
+
+
+def _end_waiting(gone: Connector) -> None:
+    detail, moment = f'The connector "{gone.public_id}" was deleted.', timezone.now()
+    Delivery.objects.filter(connector=gone, state=Delivery.State.PENDING).update(
+        state=Delivery.State.DEAD, last_reason=Reason.BAD_CONFIG, last_detail=detail, finished_at=moment
+    )
+    log_table, table, actions = EventLogEntry._meta.db_table, Delivery._meta.db_table, Action._meta.db_table
+    # The moment tells these from others that ended dead.
+    time = moment if connection.vendor == "postgresql" else bulk.sqlite_row([moment])[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {log_table} (time, space_id, provider, action, outcome, reason, duration, message, "  # noqa: S608
+            "event_id, rule_id, action_id, connector_id, delivery_id, request, response) "
+            "SELECT d.finished_at, d.space_id, 'actions', 'execute', 'failure', %s, 0, %s, d.event_id, d.rule_id, "
+            f"COALESCE(a.public_id, ''), %s, d.id, '{{}}', '{{}}' FROM {table} d "
+            f"LEFT JOIN {actions} a ON a.id = d.action_id "
+            "WHERE d.connector_id = %s AND d.state = 'dead' AND d.finished_at = %s",
+            [Reason.BAD_CONFIG.value, detail, gone.public_id, gone.pk, time],
+        )

@@ -1,0 +1,121 @@
+"""Send one real message through a connector now, apart from rules and deliveries."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import transaction
+from pydantic import ValidationError
+
+from actions.engine import log
+from actions.services.params import complete_params
+from actions.templating import RenderedTooLarge, TemplateError
+from connectors.models import Connector
+from connectors.outcomes import Outcome, Reason
+from connectors.services import CannotOpen, open_connection
+from connectors.services.status import observe
+from connectors.types.base import Message
+from connectors.types.registry import get_type
+from spaces import audit
+from spaces.models import Space
+from spaces.validation import reject
+
+_KEY: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What was sent, under which ``webhook-id``, and what came of it."""
+
+    webhook_id: str
+    message: Mapping[str, Any]
+    outcome: Outcome
+
+
+def execute(
+    space: Space, connector: Connector, params: dict[str, Any], event: Mapping[str, Any] | None = None
+) -> Execution:
+    """Send one message and return its outcome; raise InvalidInput for params that the type does not take.
+
+    The params are templates as in an action. ``event`` fills them; without one, an event of type ``switchyard.test``.
+    The attempt stands in the event log and in the audit log. A disabled connector sends nothing.
+    """
+    if not connector.enabled:
+        raise reject("", f'The connector "{connector.public_id}" is disabled. Enable it first.')
+    _, compiled = complete_params(connector, params)
+    webhook_id = str(uuid.uuid4())
+    message: dict[str, Any] = {}
+    try:
+        message = compiled.render(_context(space, event))
+        outcome = _send(connector, webhook_id, message)
+    except RenderedTooLarge as error:
+        outcome = Outcome(_KEY, Reason.TOO_LARGE, str(error))
+    except TemplateError as error:
+        outcome = Outcome(_KEY, Reason.TEMPLATE_ERROR, str(error))
+    _record(space, connector, outcome)
+    observe(connector.pk, outcome.reason, outcome.detail)
+    return Execution(webhook_id, message, outcome)
+
+
+def _send(connector: Connector, webhook_id: str, rendered: dict[str, Any]) -> Outcome:
+    connector_type = get_type(connector.type)
+    try:
+        opened = open_connection(connector)
+        params = connector_type.params_model.model_validate(rendered)
+    except CannotOpen as error:
+        return Outcome(_KEY, error.reason, error.detail)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "/".join(map(str, first["loc"]))
+        return Outcome(_KEY, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {place}: {first['msg']}")
+    (outcome,) = connector_type.deliver(opened, [Message(_KEY, webhook_id, params)])
+    return outcome
+
+
+def _context(space: Space, event: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(event or {})
+    envelope = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": space.event_source,
+        "type": "switchyard.test",
+        "time": datetime.now(UTC).isoformat(),
+        "datacontenttype": "application/json",
+        "data": {"message": "A test, sent by a person."},
+        **given,
+    }
+    return {
+        "event": envelope,
+        "rule": {"id": "test", "name": "Test"},
+        "action": {"id": "test", "name": "Test"},
+        "space": {"id": space.slug, "name": space.name},
+    }
+
+
+def _record(space: Space, connector: Connector, outcome: Outcome) -> None:
+    with transaction.atomic():
+        log.append(
+            [
+                log.row(
+                    space_id=space.pk,
+                    action="execute",
+                    outcome="success" if outcome.reason.is_ok else "failure",
+                    reason=outcome.reason,
+                    duration=outcome.duration,
+                    message=outcome.detail,
+                    connector_id=connector.public_id,
+                    attempt=1,
+                    request=outcome.request,
+                    response=outcome.response,
+                )
+            ]
+        )
+        audit.record(
+            "connector.execute",
+            space=space,
+            object_id=connector.public_id,
+            object_name=connector.name,
+            after={"reason": outcome.reason.value},
+        )

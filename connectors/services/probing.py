@@ -1,0 +1,81 @@
+"""Probe connectors: try the connection step by step, without sending a message."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.models import Connector
+from connectors.outcomes import Reason
+from connectors.services.opening import CannotOpen, open_connection
+from connectors.services.settings import apply_settings, conceal
+from connectors.services.status import observe
+from connectors.steps import PROBE_TIMEOUT, Step
+from connectors.types.registry import get_type, require_type
+from spaces.models import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """All steps of one probe, in order; ``duration`` is in seconds."""
+
+    steps: tuple[Step, ...]
+    duration: float
+
+    @property
+    def reason(self) -> Reason:
+        """OK, or why a delivery would fail now."""
+        return self.steps[-1].reason
+
+    @property
+    def detail(self) -> str:
+        """What the last step found."""
+        return self.steps[-1].detail
+
+
+def probe_connector(connector: Connector) -> Probe:
+    """Probe a saved connector, enabled or not; what is found goes into its status."""
+    probe = _probe(connector)
+    observe(connector.pk, probe.reason, probe.detail)
+    return probe
+
+
+def probe_settings(
+    space: Space,
+    *,
+    type: str,  # noqa: A002  the field's own name
+    config: dict[str, Any],
+    secrets: Mapping[str, str | None],
+    stored: Connector | None = None,
+) -> Probe:
+    """Probe settings that are not saved; raise InvalidInput.
+
+    Of ``stored``, the connector that is being edited, the secrets that are not given are taken, and only for the
+    targets that they were entered for.
+    """
+    given = conceal(secrets)
+    del secrets
+    require_type(type)
+    row = Connector(space=space, type=type)
+    if stored is not None and stored.type == type:
+        row.config, row.secrets, row.secrets_set_at = stored.config, stored.secrets, dict(stored.secrets_set_at)
+    apply_settings(row, config, given)
+    return _probe(row)
+
+
+def reconnect(connector: Connector) -> Probe:
+    """Probe now and let this one result decide the status. What waits to be delivered is untouched."""
+    probe = _probe(connector)
+    observe(connector.pk, probe.reason, probe.detail, at_once=True)
+    return probe
+
+
+def _probe(row: Connector) -> Probe:
+    began = time.monotonic()
+    try:
+        connection = open_connection(row)
+    except CannotOpen as error:
+        steps: tuple[Step, ...] = (Step("settings", error.detail, reason=error.reason),)
+    else:
+        steps = tuple(get_type(row.type).probe(connection, timeout=PROBE_TIMEOUT))
+    return Probe(steps, time.monotonic() - began)

@@ -1,0 +1,11 @@
+"""Celery tasks of connectors. Each may be lost, late or doubled without harm."""
+
+from celery import shared_task
+
+from connectors.services.health import check_health
+
+
+@shared_task(name="connectors.tasks.check_health")
+def check() -> None:
+    """Probe the connectors that are due."""
+    check_health()
