@@ -26,8 +26,9 @@ class ConnectorQuerySet(models.QuerySet["Connector"]):
     """Connectors by where they may be used."""
 
     def usable_in(self, space: Space | int) -> "ConnectorQuerySet":
-        """Those of the space, and the preconfigured ones."""
-        return self.filter(models.Q(space=space) | models.Q(space=None))
+        """Those of the space, and the preconfigured ones that none of them shadows."""
+        same_id = Connector.objects.filter(space=space, public_id=models.OuterRef("public_id"))
+        return self.filter(models.Q(space=space) | models.Q(space=None) & ~models.Exists(same_id))
 
 
 class Connector(models.Model):

@@ -29,6 +29,7 @@ class Receiver:
     hold: bool = False
     release: threading.Event = field(default_factory=threading.Event)
     requests: list[Received] = field(default_factory=list)
+    probes: int = 0
 
     def wait_for(self, count: int, within: float = 20.0) -> list[Received]:
         """Wait until ``count`` requests have come."""
@@ -61,6 +62,11 @@ def receiver() -> Iterator[Receiver]:
                 self.end_headers()
             except ConnectionError:
                 self.close_connection = True  # the sender is gone, as some tests mean it to be
+
+        def do_HEAD(self) -> None:
+            running.probes += 1
+            self.send_response(running.status)
+            self.end_headers()
 
         def log_message(self, *args: object) -> None:
             """Keep quiet: the requests are recorded."""

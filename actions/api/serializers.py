@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -9,6 +10,7 @@ from actions.models import REASONS, Action, Delivery, EventLogEntry
 from actions.services import create_action, update_action
 from connectors.models import Connector
 from spaces.api.serializers import ObjectSerializer, PublicIdField
+from spaces.models import Space
 
 EXAMPLE = {
     "id": "tell-order-desk",
@@ -19,14 +21,25 @@ EXAMPLE = {
 }
 
 
+class ConnectorField(PublicIdField[Connector]):
+    """A connector of the space or a preconfigured one, by its public id."""
+
+    def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
+        return Connector.objects.usable_in(space)
+
+
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
 class ActionSerializer(ObjectSerializer[Action]):
     """A templated message to one connector, and how hard to try to deliver it."""
 
-    connector = PublicIdField[Connector](
-        queryset=Connector.objects.all(), help_text="ID of a connector of the same space."
+    connector = ConnectorField(
+        queryset=Connector.objects.all(),
+        help_text="ID of a connector of the same space, or of a preconfigured one; null once that was deleted.",
     )
-    connector_type_id = serializers.CharField(source="connector.type", read_only=True)
+    connector_type_id = serializers.CharField(source="connector.type", read_only=True, allow_null=True, default=None)
+    lost_connector_id = serializers.CharField(
+        read_only=True, help_text="ID of the connector that was deleted; empty while it has one."
+    )
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
     referenced_by_count = serializers.IntegerField(read_only=True, help_text="How many rules trigger it.")
 
@@ -37,6 +50,7 @@ class ActionSerializer(ObjectSerializer[Action]):
             "name",
             "connector",
             "connector_type_id",
+            "lost_connector_id",
             "params",
             "max_attempts",
             "expires_after",

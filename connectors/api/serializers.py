@@ -5,18 +5,34 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from connectors.models import Connector
+from connectors.models import Connector, StatusChange
 from connectors.services import create_connector, update_connector
 from connectors.types.base import AnyConnectorType
+from connectors.types.registry import is_enabled
 from spaces.api.serializers import ObjectSerializer
 
 EXAMPLE = {
     "id": "order-desk",
     "name": "Order desk",
     "connector_type_id": "http",
+    "tags": ["orders"],
     "config": {"url": "https://hooks.example.com/orders", "auth": "bearer"},
     "secrets": {"token": "a token that hooks.example.com gave out"},
 }
+
+
+class SecretsField(serializers.DictField):
+    """Secrets by field name, to write only."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        child = serializers.CharField(allow_null=True, allow_blank=True, trim_whitespace=False)
+        super().__init__(
+            child=child,
+            write_only=True,
+            required=False,
+            help_text="As the type's `secrets_schema` says. One that is not sent is kept, null clears it.",
+            **kwargs,
+        )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
@@ -26,19 +42,26 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
     fixed: ClassVar = ("id", "connector_type_id")
 
     connector_type_id = serializers.CharField(source="type", help_text="One of the connector types.")
-    config = serializers.DictField(default=dict, help_text="As the type's `config_schema` says.")
-    secrets = serializers.DictField(
-        child=serializers.CharField(allow_null=True, allow_blank=True, trim_whitespace=False),
-        write_only=True,
-        required=False,
-        help_text="As the type's `secrets_schema` says. One that is not sent is kept, null clears it.",
+    tags = serializers.ListField(child=serializers.CharField(), default=list)
+    config = serializers.DictField(
+        default=dict, help_text="As the type's `config_schema` says. Empty where a preconfigured one does not show it."
     )
+    secrets = SecretsField()
     secrets_set = serializers.DictField(
         child=serializers.DateTimeField(),
         source="secrets_set_at",
         read_only=True,
         help_text="The secrets that are set, and since when.",
     )
+    is_preconfigured = serializers.BooleanField(
+        read_only=True, help_text="Whether it comes from the installation's file: in every space, and read-only."
+    )
+    health_interval = serializers.IntegerField(
+        allow_null=True,
+        default=None,
+        help_text="Seconds between health checks; 0 for none, null for the installation's interval.",
+    )
+    status_reason = serializers.CharField(read_only=True, help_text="Reason of the failure behind the status.")
     referenced_by_count = serializers.IntegerField(read_only=True, help_text="How many actions use it.")
 
     class Meta:
@@ -47,11 +70,19 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
             "id",
             "name",
             "connector_type_id",
+            "tags",
             "config",
             "secrets",
             "secrets_set",
             "is_missing_secrets",
+            "is_preconfigured",
             "enabled",
+            "status",
+            "status_reason",
+            "status_detail",
+            "status_since",
+            "health_interval",
+            "health_checked_at",
             "version",
             "referenced_by_count",
             "created_at",
@@ -64,6 +95,12 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
     def update(self, instance: Connector, validated_data: dict[str, Any]) -> Connector:
         return update_connector(instance, **validated_data)
 
+    def to_representation(self, instance: Connector) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        if not instance.exposes_config:
+            shown["config"] = {}
+        return shown
+
 
 class ConnectorTypeSerializer(serializers.Serializer[AnyConnectorType]):
     """A connector type, with the JSON Schemas of what its connectors and their actions take."""
@@ -73,6 +110,97 @@ class ConnectorTypeSerializer(serializers.Serializer[AnyConnectorType]):
     description = serializers.CharField()
     categories = serializers.ListField(child=serializers.CharField())
     icon = serializers.CharField(help_text="Name of a Material Symbol.")
+    enabled = serializers.SerializerMethodField(help_text="Whether this installation lets it be used.")
+    connector_count = serializers.SerializerMethodField(help_text="How many connectors of the space are of this type.")
     config_schema = serializers.DictField(source="config_model.model_json_schema")
     secrets_schema = serializers.DictField(source="secrets_model.model_json_schema")
     params_schema = serializers.DictField(source="params_model.model_json_schema")
+
+    def get_enabled(self, declared: AnyConnectorType) -> bool:
+        return is_enabled(declared.id)
+
+    def get_connector_count(self, declared: AnyConnectorType) -> int:
+        counts: dict[str, int] = self.context["counts"]
+        return counts.get(declared.id, 0)
+
+
+class StatusChangeSerializer(serializers.ModelSerializer[StatusChange]):
+    """A change of a connector's status."""
+
+    reason = serializers.CharField(help_text="Reason of the failure behind it; empty for none.")
+
+    class Meta:
+        model = StatusChange
+        fields = ["time", "former", "status", "reason", "detail"]
+        read_only_fields = fields
+
+
+class RuleOfUserSerializer(serializers.Serializer[Any]):
+    """A rule that triggers an action."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    """An action that sends through the connector, and the rules that trigger it."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    rules = RuleOfUserSerializer(many=True)
+
+
+class CopySerializer(serializers.Serializer[Any]):
+    """What the copy is called; both are made up when they are not sent."""
+
+    id = serializers.CharField(required=False, source="public_id")
+    name = serializers.CharField(required=False)
+
+
+class ProbeRequestSerializer(serializers.Serializer[Any]):
+    """Settings to try without saving them."""
+
+    connector_type_id = serializers.CharField(source="type")
+    config = serializers.DictField(default=dict)
+    secrets = SecretsField()
+    connector = serializers.CharField(
+        required=False, help_text="ID of the connector that is edited: its secrets stand in for those not sent."
+    )
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """One step of a probe."""
+
+    name = serializers.CharField(help_text="What was tried, such as resolve, connect, tls, request.")
+    outcome = serializers.ChoiceField(["passed", "failed"])
+    duration = serializers.FloatField(help_text="Seconds.")
+    reason = serializers.CharField(help_text="ok, or why a delivery would fail.")
+    detail = serializers.CharField(help_text="What was found.")
+    advice = serializers.CharField(help_text="What to do about it.", allow_blank=True)
+
+
+class ProbeSerializer(serializers.Serializer[Any]):
+    """What a probe found; the first step that fails is the last."""
+
+    outcome = serializers.SerializerMethodField()
+    reason = serializers.CharField(help_text="ok, or why a delivery would fail now.")
+    duration = serializers.FloatField(help_text="Seconds.")
+    steps = StepSerializer(many=True)
+
+    def get_outcome(self, probe: Any) -> str:
+        return "passed" if probe.reason.is_ok else "failed"
+
+
+class BulkDeleteSerializer(serializers.Serializer[Any]):
+    """Which connectors to delete."""
+
+    ids = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=1000)
+    force = serializers.BooleanField(default=False, help_text="Also those that actions use.")
+
+
+class DeletedSerializer(serializers.Serializer[Any]):
+    """What became of one of them."""
+
+    id = serializers.CharField()
+    deleted = serializers.BooleanField()
+    detail = serializers.CharField(help_text="Why not, or empty.", allow_blank=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pycurl
 
-from connectors.net.exchange import Failure, Request, Result
+from connectors.net.exchange import Failure, Request, Result, Trace
 from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, Origin, parse_url
 from connectors.net.resolver import NameNotFound, resolve
 from connectors.net.slot import Slot
@@ -62,6 +62,15 @@ class Channel:
                 self._multi.remove_handle(curl)
                 self._idle.append(slot)
             self._active.clear()
+
+    def trace(self, request: Request) -> tuple[Result, Trace | None]:
+        """Send one request over a new connection; return what became of it, and how far it came if it was begun."""
+        slot = Slot(self.policy, self._note_socket)
+        slot.curl.setopt(pycurl.OPT_CERTINFO, 1)
+        slot.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self._idle.append(slot)
+        ((_, result),) = self.send_many([request], 1)
+        return result, slot.trace() if slot.began else None
 
     def close(self) -> None:
         """Close all connections. The channel is of no more use."""

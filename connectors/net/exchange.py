@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from connectors.net.tls import Tls
@@ -50,3 +51,21 @@ class Failure:
 
 
 Result = Response | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server's certificate says; ``expires`` is in UTC."""
+
+    issuer: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How far an exchange came: seconds from its start, None for what was not reached or not needed."""
+
+    connected: float | None
+    secured: float | None
+    answered: float | None
+    certificate: Certificate | None

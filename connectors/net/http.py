@@ -6,7 +6,9 @@ raises. Redirects are not followed, bodies not decoded, and no proxy, cookie or 
 
 from collections.abc import Hashable, Iterable, Iterator
 
-from connectors.net.exchange import Request, Result
+from connectors.net.channel import Channel
+from connectors.net.exchange import Request, Result, Trace
+from connectors.net.policy import NetworkPolicy
 from connectors.net.pool import pool
 
 
@@ -18,6 +20,15 @@ def send_many(requests: Iterable[Request], *, key: Hashable, concurrency: int) -
     """
     with pool.channel(key) as channel:
         yield from channel.send_many(requests, concurrency)
+
+
+def trace(request: Request) -> tuple[Result, Trace | None]:
+    """Send one request over a connection of its own; return what became of it, and how far it came if it began."""
+    channel = Channel(NetworkPolicy.current())
+    try:
+        return channel.trace(request)
+    finally:
+        channel.close()
 
 
 def send(request: Request, *, key: Hashable) -> Result:

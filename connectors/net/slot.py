@@ -3,12 +3,14 @@
 import socket
 import time
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import pycurl
 
-from connectors.net.exchange import MAX_BODY, Failure, Request, Response, Result
+from connectors.net.exchange import MAX_BODY, Certificate, Failure, Request, Response, Result, Trace
 from connectors.net.policy import NetworkPolicy
 from connectors.net.tls import Tls, ca_bundle
 from connectors.outcomes import Reason
@@ -85,7 +87,11 @@ class Slot:
         lines = [f"{name}: {value}" if value else f"{name};" for name, value in request.headers.items()]
         lines += ("Accept-Encoding: identity", "Expect:")
         setopt(pycurl.HTTPHEADER, lines)
-        if request.body is None:
+        if self._method == "HEAD" != request.method:
+            setopt(pycurl.NOBODY, 0)
+        if request.method == "HEAD":
+            setopt(pycurl.NOBODY, 1)  # or else curl waits for the body that a content-length announces
+        elif request.body is None:
             setopt(pycurl.HTTPGET, 1)
         else:
             setopt(pycurl.POSTFIELDS, request.body)
@@ -97,6 +103,11 @@ class Slot:
         self._body.clear()
         self._body_bytes = 0
         self._began = time.perf_counter()
+
+    @property
+    def began(self) -> bool:
+        """Whether it was ever used."""
+        return self._request is not _NOTHING
 
     def response(self) -> tuple[Request, Result]:
         """Return the request and its answer, after a transfer that ended well."""
@@ -115,6 +126,16 @@ class Slot:
         # pycurl decodes with surrogateescape, and no lone surrogate may get into the event log.
         reason, detail = self._explain(code, message.encode("ascii", "replace").decode())
         return self._request, Failure(reason, detail, time.perf_counter() - self._began)
+
+    def trace(self) -> Trace:
+        """Return how far the last transfer came, and when."""
+        getinfo = self.curl.getinfo
+        return Trace(
+            connected=getinfo(pycurl.CONNECT_TIME) or None,
+            secured=getinfo(pycurl.APPCONNECT_TIME) or None,
+            answered=getinfo(pycurl.STARTTRANSFER_TIME) or None,
+            certificate=_certificate(getinfo(pycurl.INFO_CERTINFO)),
+        )
 
     def close(self) -> None:
         """Free the handle. The slot is of no more use."""
@@ -185,6 +206,18 @@ class Slot:
         self._body_bytes += len(chunk)
         self._body.append(chunk)
         return 0 if self._body_bytes > MAX_BODY else None
+
+
+def _certificate(chain: list[tuple[tuple[str, str], ...]]) -> Certificate | None:
+    """Return the server's certificate, the first of what curl lists of each in the chain."""
+    if not chain:
+        return None
+    fields = dict(chain[0])
+    try:
+        expires = parsedate_to_datetime(fields.get("Expire date", ""))
+    except ValueError:
+        return None
+    return Certificate(fields.get("Issuer", ""), expires.astimezone(UTC))
 
 
 def _parse_headers(lines: list[bytes]) -> dict[str, str]:

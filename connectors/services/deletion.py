@@ -18,13 +18,21 @@ from spaces.validation import reject
 MOST_NAMED: Final = 100  # users that a refusal lists
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """An action that sends through a connector, and the rules that trigger it; all by public id and name."""
+@dataclass(frozen=True, slots=True, order=True)
+class Named:
+    """Public id and name of an object."""
 
     id: str
     name: str
-    rules: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An action that sends through a connector, and the rules that trigger it."""
+
+    id: str
+    name: str
+    rules: tuple[Named, ...]
 
 
 def users_of(connector: Connector, space: Space | None = None) -> list[User]:
@@ -36,7 +44,7 @@ def users_of(connector: Connector, space: Space | None = None) -> list[User]:
         User(
             action.public_id,
             action.name,
-            tuple(sorted((rule.public_id, rule.name) for rule in action.rules.all())),
+            tuple(sorted(Named(rule.public_id, rule.name) for rule in action.rules.all())),
         )
         for action in actions.prefetch_related("rules")
     ]
@@ -103,7 +111,7 @@ def _refuse_used(row: Connector) -> None:
         return
     names = ", ".join(user.id for user in users[:10])
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""
-    rules = sorted({rule for user in users for rule, _ in user.rules})
+    rules = sorted({rule.id for user in users for rule in user.rules})
     raise InUse(
         f'The connector "{row.public_id}" is in use. First delete these actions, or move them to another connector: '
         f"{names}{more}.",

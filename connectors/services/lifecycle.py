@@ -60,9 +60,9 @@ def create_connector(
     del secrets  # what has no name is in no traceback
     row = Connector(space=space, type=type, enabled=enabled)
     found = Findings()
+    _clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
     with found.gather():
         row.public_id = _clean_new_id(public_id)
-    _clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
     with found.gather():
         require_type(type)
         apply_settings(row, config, given)

@@ -1,30 +1,14 @@
 """Rules, their types, and events."""
 
-from typing import Any
-
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func, Prefetch, QuerySet, Value
-from django.db.models.sql.compiler import SQLCompiler
+from django.db.models import Prefetch, QuerySet, Value
 from django_filters import CharFilter, FilterSet
 
 from rules.api.serializers import EventSerializer, RuleSerializer, RuleTypeSerializer
 from rules.models import Event, Rule, RuleAction
 from rules.services import delete_rule
 from rules.types.registry import all_types
-from spaces.api.queries import FlagFilter
+from spaces.api.queries import FlagFilter, Holds
 from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet
-
-
-class Holds(Func):
-    """Whether a JSON list holds a string."""
-
-    template = "(%(expressions)s)"
-    arg_joiner = " ? "
-    output_field = BooleanField()
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
-        return self.as_sql(compiler, connection, template=template, arg_joiner=") WHERE value = (", **context)
 
 
 class RuleFilter(FilterSet):

@@ -35,9 +35,11 @@ def list_link(model: str, text: str, **lookups: str | int) -> SafeString:
 def named_link(owner: Model, relation: str) -> SafeString:
     """Return a link to what ``owner`` refers to by this foreign key, or its key where it was deleted since."""
     try:
-        target: Model = getattr(owner, relation)
+        target: Model | None = getattr(owner, relation)
     except ObjectDoesNotExist:
-        return format_html("{} (deleted)", getattr(owner, f"{relation}_id"))
+        target = None
+    if target is None:
+        return format_html("{} (deleted)", getattr(owner, f"{relation}_id") or "")
     return object_link(target, str(target))
 
 

@@ -9,7 +9,7 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
-from spaces.errors import FieldError, InUse, InvalidInput
+from spaces.errors import FieldError, InUse, InvalidInput, ReadOnly
 from spaces.problems import problem
 from spaces.validation import extend
 
@@ -42,6 +42,8 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpRespon
             return problem(400, "The request body cannot be accepted.", errors=error.errors)
         case InUse():
             return problem(409, str(error), users=[{"type": kind, "id": id_} for kind, id_ in error.users])
+        case ReadOnly():
+            return problem(409, str(error))
         case InvalidQuery():
             parameters = [{"name": name, "detail": detail} for name, detail in error.parameters.items()]
             return problem(400, "The query string cannot be used.", parameters=parameters)

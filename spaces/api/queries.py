@@ -5,7 +5,9 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, Func, Model, Q, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
 from django_filters import Filter, TypedChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.pagination import CursorPagination
@@ -18,6 +20,18 @@ from spaces.api.problems import InvalidQuery
 ModelT = TypeVar("ModelT", bound=Model)
 
 LARGEST_KEY = 2**63 - 1
+
+
+class Holds(Func):
+    """Whether a JSON list holds a string."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " ? "
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=") WHERE value = (", **context)
 
 
 class FlagFilter(TypedChoiceFilter):
@@ -45,6 +59,7 @@ class QueryFilter(DjangoFilterBackend):
         if not getattr(view, "detail", False):
             filterset = self.get_filterset(request, queryset, view)
             known = {"cursor", "page_size", "ordering", *(filterset.filters if filterset else ())}
+        known |= set(getattr(view, "parameters", {}).get(getattr(view, "action", ""), ()))
         wrong = {}
         for name, values in request.query_params.lists():
             if name not in known:

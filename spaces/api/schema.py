@@ -12,6 +12,7 @@ from spaces.problems import CONTENT_TYPE
 
 PATH_PARAMETERS = {"space": "ID of the space.", "id": "ID of the object: what people named it, or its integer key."}
 VERBS = {"retrieve": "Read", "create": "Create", "update": "Replace", "partial_update": "Change", "destroy": "Delete"}
+# Of what a view does beyond these, the title stands in its ``summaries``.
 TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
@@ -66,6 +67,8 @@ class OperationSchema(AutoSchema):
         else:
             names = view.queryset.model._meta
             one, many = str(names.verbose_name), str(names.verbose_name_plural)
+        if summary := getattr(view, "summaries", {}).get(view.action):
+            return str(summary)
         if view.action == "list":
             return f"List {many}"
         return f"{VERBS[view.action]} {'an' if one[0] in 'aeiou' else 'a'} {one}"

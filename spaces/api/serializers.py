@@ -36,7 +36,11 @@ class PublicIdField(serializers.SlugRelatedField[ModelT]):
     def get_queryset(self) -> QuerySet[ModelT]:
         rows = super().get_queryset()
         assert rows is not None
-        return rows.filter(space=self.context["view"].space)
+        return self.narrow(rows, self.context["view"].space)
+
+    def narrow(self, rows: QuerySet[ModelT], space: Space) -> QuerySet[ModelT]:
+        """Return the rows that the space may refer to."""
+        return rows.filter(space=space)
 
 
 class ObjectSerializer(serializers.ModelSerializer[ModelT]):

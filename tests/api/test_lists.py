@@ -172,7 +172,8 @@ def test_an_object_s_address_takes_no_parameters(api: Api, space: Space) -> None
     make_connector(space, public_id="own")
     assert api.get("connectors/own").status == 200
     assert api.get("connectors/own", type="http").status == 400
-    assert api.send("DELETE", "connectors/own", force="true").status == 400
+    assert api.send("DELETE", "connectors/own", forced="true").status == 400
+    assert api.send("DELETE", "connectors/own", force="yes").status == 400
     assert Connector.objects.filter(public_id="own").exists()
 
 

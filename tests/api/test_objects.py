@@ -239,7 +239,11 @@ def test_what_is_in_use_is_not_deleted_and_its_users_are_named(api: Api, space: 
     make_action(Connector.objects.get(space=space), public_id="second")
     answer = api.delete("connectors/own")
     assert answer.status == 409
-    assert answer.body["users"] == [{"type": "action", "id": "own"}, {"type": "action", "id": "second"}, {"type": "rule", "id": "own"}]
+    assert answer.body["users"] == [
+        {"type": "action", "id": "own"},
+        {"type": "action", "id": "second"},
+        {"type": "rule", "id": "own"},
+    ]
     answer = api.delete("actions/own")
     assert (answer.status, answer.body["users"]) == (409, [{"type": "rule", "id": "own"}])
     assert api.get("connectors/own").body["referenced_by_count"] == 2

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from connectors.outcomes import Outcome, Reason
+from connectors.steps import Step
 from connectors.types.base import Config, Connection, ConnectorType, Message, Params, Secrets
 from spaces.errors import FieldError
 
@@ -47,6 +48,9 @@ class Vault(ConnectorType[VaultConfig, VaultSecrets, VaultParams]):
         self, connection: Connection[VaultConfig, VaultSecrets], messages: Iterable[Message[VaultParams]]
     ) -> Iterator[Outcome]:
         return (Outcome(message.key, Reason.OK) for message in messages)
+
+    def probe(self, connection: Connection[VaultConfig, VaultSecrets], *, timeout: float) -> Iterator[Step]:
+        yield Step("open", "The vault is open.")
 
     def targets(self, config: VaultConfig) -> frozenset[str]:
         parts = urlsplit(config.url)

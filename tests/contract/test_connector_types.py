@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from connectors.outcomes import Outcome
+from connectors.steps import Step
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage
 from connectors.types.registry import all_types, get_type
 from tests.contract.harness import CANARY, REQUIRED, TIMEOUT, Harness, Scenario, harnesses
@@ -33,6 +34,18 @@ TRACES = (
     CANARY,
     "S3CR3T-canary",
     *(b64encode(b"\0" * before + CANARY.encode()).decode()[4:-4] for before in range(3)),
+)
+# Where not even a connection stands, a probe fails as a message does.
+UNREACHABLE = frozenset(
+    {
+        "refuses the connection",
+        "hangs",
+        "has no name",
+        "has a certificate of an unknown authority",
+        "has a certificate for another host",
+        "has an expired certificate",
+        "has a denied address",
+    }
 )
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -68,6 +81,38 @@ def test_an_outcome_can_be_stored_and_is_bounded(harness: Harness, scenario: Sce
         assert len(text.encode()) < 64 * 1024
         assert "\n" not in outcome.detail
         assert len(outcome.detail) < 2048
+
+
+@EACH_SCENARIO
+def test_a_probe_ends_in_time_with_steps_that_can_be_shown(harness: Harness, scenario: Scenario) -> None:
+    with scenario.system() as connection:
+        began = time.monotonic()
+        steps = probe(harness, connection)
+        took = time.monotonic() - began
+    assert took < TIMEOUT + 2
+    assert all(step.reason.is_ok for step in steps[:-1])
+    assert len({step.name for step in steps}) == len(steps)
+    for step in steps:
+        assert step.detail.endswith("."), step
+        assert not UNSTORABLE.search(step.detail + step.advice)
+        assert len(step.detail) < 2048
+        assert 0 <= step.duration < TIMEOUT + 2
+        assert not any(trace in f"{step.detail}{step.advice}" for trace in TRACES)
+        assert step.reason.is_ok or step.advice, step
+
+
+@EACH_SCENARIO
+def test_a_probe_finds_what_keeps_messages_from_getting_there(harness: Harness, scenario: Scenario) -> None:
+    if scenario.name not in UNREACHABLE:
+        return
+    with scenario.system() as connection:
+        assert probe(harness, connection)[-1].reason is scenario.expected
+
+
+@EACH_HARNESS
+def test_a_probe_of_what_works_passes_every_step(harness: Harness) -> None:
+    with scenario_of(harness, "accepts").system() as connection:
+        assert all(step.reason.is_ok for step in probe(harness, connection))
 
 
 @EACH_SCENARIO
@@ -150,6 +195,10 @@ def test_secrets_are_secret_by_their_type_and_may_be_missing(connector_type: Any
 def deliver(harness: Harness, connection: AnyConnection) -> list[Outcome]:
     messages = (harness.message(key) for key in range(MESSAGES))
     return list(get_type(harness.type_id).deliver(connection, messages))
+
+
+def probe(harness: Harness, connection: AnyConnection) -> list[Step]:
+    return list(get_type(harness.type_id).probe(connection, timeout=TIMEOUT))
 
 
 def scenario_of(harness: Harness, name: str) -> Scenario:

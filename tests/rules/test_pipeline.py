@@ -161,7 +161,10 @@ def test_a_failed_delivery_waits_for_its_next_try(space: Space, to: Receiver) ->
     lanes.wake(key_of(delivery))
     wait_for_states(delivered=1)
     assert len(set(to.webhook_ids)) == 1
-    assert list(EventLogEntry.objects.filter(provider="actions").order_by("id").values_list("attempt", flat=True)) == [1, 2]
+    assert list(EventLogEntry.objects.filter(provider="actions").order_by("id").values_list("attempt", flat=True)) == [
+        1,
+        2,
+    ]
 
 
 def test_the_last_allowed_try_makes_it_dead(space: Space, to: Receiver) -> None:
@@ -235,7 +238,9 @@ def test_an_ended_lease_is_taken_over_and_the_lost_try_is_logged(space: Space, t
     assert leases.reclaim_expired() == 1
     lanes.wake(key_of(delivery))
     wait_for_states(delivered=1)
-    log = list(EventLogEntry.objects.filter(provider="actions").order_by("id").values_list("outcome", "reason", "attempt"))
+    log = list(
+        EventLogEntry.objects.filter(provider="actions").order_by("id").values_list("outcome", "reason", "attempt")
+    )
     assert log == [("unknown", "lost_lease", 1), ("success", "ok", 2)]
 
 

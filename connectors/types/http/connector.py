@@ -3,18 +3,20 @@
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from django.conf import settings
 
-from connectors.net.exchange import Failure, Request
-from connectors.net.http import send, send_many
+from connectors.net.exchange import Request
+from connectors.net.http import send_many
 from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import ConnectorType, Message, TemplateFormat
 from connectors.types.http.client import BadMessage, Client, HttpConnection
-from connectors.types.http.outcomes import outcome
+from connectors.types.http.outcomes import clean, outcome
+from connectors.types.http.probing import probe_http
 from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
 from spaces.errors import FieldError
 
@@ -87,15 +89,9 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
 
     def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:
         client = self._client(connection)
-        if refusal := client.refusal:
-            yield Step("policy", refusal.detail, reason=refusal.reason)
-            return
-        request = client.probe_request(timeout)
-        result = send(request, key=(self.id, connection.id, connection.version))
-        if isinstance(result, Failure):
-            yield Step("request", result.detail, result.duration, result.reason)
-        else:
-            yield Step("request", f"HTTP {result.status}", result.duration)
+        for step in probe_http(connection.config.url, client.probe_request, timeout=timeout):
+            # What the system says stands in a detail: it may say a secret back.
+            yield replace(step, detail=clean(step.detail, client.masker))
 
     def _client(self, connection: HttpConnection) -> Client:
         policy = NetworkPolicy.current()

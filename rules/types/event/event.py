@@ -29,7 +29,9 @@ class EventParams(Params):
     """Which events to look at."""
 
     event_types: PatternList = Field(
-        [], title="Event types", description="Such as order.paid, or order.* for all that begin so. Empty: any but switchyard.*, "
+        [],
+        title="Event types",
+        description="Such as order.paid, or order.* for all that begin so. Empty: any but switchyard.*, "
         "the installation's own.",
     )
     sources: PatternList = Field(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from connectors.outcomes import Outcome
+from connectors.steps import Step
 from connectors.types.base import Config, Connection, ConnectorType, Message, Params, Secrets
 
 
@@ -48,6 +49,9 @@ class SampleType(ConnectorType[SampleConfig, SampleSecrets, SampleParams]):
         self, connection: Connection[SampleConfig, SampleSecrets], messages: Iterable[Message[SampleParams]]
     ) -> Iterator[Outcome]:
         yield from ()
+
+    def probe(self, connection: Connection[SampleConfig, SampleSecrets], *, timeout: float) -> Iterator[Step]:
+        yield Step("open", "It is open.")
 
     def targets(self, config: SampleConfig) -> frozenset[str]:
         return frozenset({f"sample://{config.host}:{config.port}"})

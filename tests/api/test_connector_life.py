@@ -1,0 +1,311 @@
+"""The life of a connector over the API: tested, copied, executed, watched, and deleted with all that hangs on it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from actions.models import Action, Delivery, EventLogEntry
+from connectors.models import Connector
+from connectors.outcomes import Reason
+from connectors.services.status import observe
+from spaces.models import AuditEntry, Space
+from tests.api.client import Answer, Api, make_delivery
+from tests.factories import make_action, make_connector, make_rule, make_space
+from tests.receiver import Receiver, receiver
+from tests.servers import free_port
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = "tok-5ecret-canary"
+
+
+@pytest.fixture
+def to() -> Iterator[Receiver]:
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def connector(space: Space, to: Receiver) -> Connector:
+    return make_connector(space, to.url, public_id="desk", auth="bearer", secrets={"token": TOKEN})
+
+
+def preconfigured(**values: Any) -> Connector:
+    given = {"public_id": "shared", "name": "Shared", "type": "http", "config": {"url": "https://a.example"}}
+    return Connector.objects.create(space=None, **given | values)
+
+
+def steps(answer: Answer) -> list[str]:
+    assert answer.status == 200
+    return [step["name"] for step in answer.body["steps"]]
+
+
+# --- Test ---
+
+
+def test_a_probe_names_each_step_and_sends_nothing(api: Api, connector: Connector, to: Receiver) -> None:
+    answer = api.post("connectors/desk/probe", None)
+    assert steps(answer) == ["parse", "policy", "connect", "request", "status"]
+    assert (answer.body["outcome"], answer.body["reason"]) == ("passed", "ok")
+    assert to.requests == []
+    assert api.get("connectors/desk").body["status"] == "connected"
+
+
+def test_a_failing_probe_says_where_why_and_what_to_do(api: Api, space: Space) -> None:
+    make_connector(space, f"http://127.0.0.1:{free_port()}/", public_id="down")
+    answer = api.post("connectors/down/probe", None)
+    assert (answer.body["outcome"], answer.body["reason"]) == ("failed", "retry_connect")
+    last = answer.body["steps"][-1]
+    assert (last["name"], last["outcome"]) == ("connect", "failed")
+    assert last["detail"]
+    assert last["advice"]
+
+
+def test_a_probe_does_not_map_the_inner_network(api: Api, space: Space, settings: Settings) -> None:
+    settings.NETWORK_ALLOWED_PRIVATE = []
+    make_connector(space, "https://localhost.example/", public_id="inner")
+    Connector.objects.filter(public_id="inner").update(config={"url": "http://localhost:9/"})
+    answer = api.post("connectors/inner/probe", None)
+    assert answer.body["reason"] == "blocked_target"
+    assert "127.0.0.1" not in answer.text
+
+
+def test_settings_are_tried_without_being_saved(api: Api, to: Receiver) -> None:
+    answer = api.post("connectors/_probe", {"connector_type_id": "http", "config": {"url": to.url}})
+    assert answer.body["outcome"] == "passed"
+    assert not Connector.objects.exists()
+    wrong = api.post("connectors/_probe", {"connector_type_id": "http", "config": {"url": "ftp://x"}})
+    assert (wrong.status, wrong.places) == (400, ["/config/url"])
+    unknown = api.post("connectors/_probe", {"connector_type_id": "pigeon", "config": {}})
+    assert unknown.status == 400
+
+
+def test_edited_settings_are_tried_with_the_stored_secrets_and_only_where_they_belong(
+    api: Api, connector: Connector, to: Receiver
+) -> None:
+    edited = {"connector_type_id": "http", "connector": "desk", "config": connector.config | {"timeout": 5}}
+    assert api.post("connectors/_probe", edited).body["outcome"] == "passed"
+    elsewhere = edited | {"config": connector.config | {"url": "https://elsewhere.example/"}}
+    refused = api.post("connectors/_probe", elsewhere)
+    assert (refused.status, refused.places) == (400, ["/secrets/token"])
+
+
+def test_settings_without_their_secrets_fail_with_that_reason(api: Api, to: Receiver) -> None:
+    answer = api.post("connectors/_probe", {"connector_type_id": "http", "config": {"url": to.url, "auth": "bearer"}})
+    assert answer.body["reason"] == "missing_secrets"
+
+
+# --- Execute ---
+
+
+def test_execute_sends_one_real_message_and_logs_it(api: Api, space: Space, connector: Connector, to: Receiver) -> None:
+    answer = api.post("connectors/desk/execute", {"params": {"body": {"hello": "{{ event.type }}"}}})
+    assert (answer.status, answer.body["outcome"], answer.body["reason"]) == (200, "success", "ok")
+    (request,) = to.requests
+    assert json.loads(request.body) == {"hello": "switchyard.test"}
+    assert request.headers["webhook-id"] == answer.body["webhook_id"]
+    assert answer.body["response"]["status"] == 200
+    assert TOKEN not in answer.text
+    entry = EventLogEntry.objects.get(space=space, action="execute")
+    assert (entry.connector_id, entry.outcome, entry.delivery_id) == ("desk", "success", None)
+    assert AuditEntry.objects.get(action="connector.execute").actor.startswith("tests (sy_")
+
+
+def test_execute_with_an_event_of_ones_own(api: Api, connector: Connector, to: Receiver) -> None:
+    event = {"type": "order.paid", "data": {"total": 7}}
+    api.post("connectors/desk/execute", {"params": {"body": "{{ event.data.total }}"}, "event": event})
+    assert to.requests[0].body == b"7"
+
+
+def test_execute_answers_with_the_refusal_of_the_system(api: Api, connector: Connector, to: Receiver) -> None:
+    to.status = 422
+    answer = api.post("connectors/desk/execute", {"params": {}})
+    assert (answer.status, answer.body["outcome"], answer.body["reason"]) == (200, "failure", "permanent_4xx")
+    assert answer.body["response"]["status"] == 422
+
+
+def test_execute_refuses_params_that_do_not_fit(api: Api, connector: Connector, to: Receiver) -> None:
+    answer = api.post("connectors/desk/execute", {"params": {"verb": "POST"}})
+    assert (answer.status, answer.places) == (400, ["/params/verb"])
+    Connector.objects.update(enabled=False)
+    assert api.post("connectors/desk/execute", {"params": {}}).status == 400
+    assert to.requests == []
+
+
+# --- Copy, find ---
+
+
+def test_a_copy_has_the_settings_and_not_the_secrets(api: Api, connector: Connector) -> None:
+    answer = api.post("connectors/desk/duplicate", {"id": "desk-2", "name": "Second desk"})
+    assert answer.status == 201
+    assert answer.headers["Location"] == f"{api.root}connectors/desk-2"
+    copied = api.get("connectors/desk-2").body
+    assert (copied["name"], copied["config"]) == ("Second desk", connector.config)
+    assert (copied["secrets_set"], copied["is_missing_secrets"], copied["status"]) == ({}, True, "missing_secrets")
+    taken = api.post("connectors/desk/duplicate", {"id": "desk"})
+    assert (taken.status, taken.places) == (400, ["/id"])
+
+
+def test_connectors_are_found_by_tag_status_and_text(api: Api, space: Space, connector: Connector) -> None:
+    api.patch("connectors/desk", {"tags": ["orders", "eu"]})
+    make_connector(space, public_id="other", name="Billing")
+    observe(connector.pk, Reason.OK, "")
+    assert api.get("connectors", tag="eu").ids == ["desk"]
+    assert api.get("connectors", status="connected").ids == ["desk"]
+    assert api.get("connectors", search="BILL").ids == ["other"]
+    assert api.get("connector-types/http").body["connector_count"] == 2
+
+
+def test_the_status_has_a_history(api: Api, connector: Connector) -> None:
+    observe(connector.pk, Reason.RETRY_DNS, "No such host.")
+    (change,) = api.get("connectors/desk/status-history").body
+    assert (change["former"], change["status"], change["reason"]) == ("unknown", "degraded", "retry_dns")
+    assert change["detail"] == "No such host."
+
+
+def test_a_health_interval_is_a_number_of_seconds_or_none(api: Api, connector: Connector) -> None:
+    for interval in (0, None, 30):
+        assert api.patch("connectors/desk", {"health_interval": interval}).body["health_interval"] == interval
+    for wrong in (1, 10**9, -5):
+        assert api.patch("connectors/desk", {"health_interval": wrong}).places == ["/health_interval"]
+
+
+# --- Delete ---
+
+
+@pytest.fixture
+def used(space: Space, connector: Connector) -> Action:
+    action = make_action(connector, public_id="tell")
+    make_rule(space, public_id="hot", actions=[action])
+    return action
+
+
+def test_who_uses_it_can_be_asked(api: Api, used: Action) -> None:
+    (user,) = api.get("connectors/desk/users").body
+    assert (user["id"], [rule["id"] for rule in user["rules"]]) == ("tell", ["hot"])
+
+
+def test_it_is_not_deleted_while_it_is_used(api: Api, used: Action) -> None:
+    answer = api.delete("connectors/desk")
+    assert answer.status == 409
+    assert answer.body["users"] == [{"type": "action", "id": "tell"}, {"type": "rule", "id": "hot"}]
+
+
+def test_forced_deletion_leaves_its_users_without_one_and_ends_what_waits(api: Api, space: Space, used: Action) -> None:
+    waiting = make_delivery(used)
+    assert api.send("DELETE", "connectors/desk", force="true").status == 204
+    action = api.get("actions/tell").body
+    assert (action["connector"], action["lost_connector_id"]) == (None, "desk")
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.last_reason) == ("dead", "bad_config")
+    entry = EventLogEntry.objects.get(delivery_id=waiting.pk)
+    assert (entry.outcome, entry.reason, entry.connector_id) == ("failure", "bad_config", "desk")
+    assert api.get("deliveries", state="dead").ids == [waiting.pk]
+    assert api.patch("actions/tell", {"name": "Renamed"}).status == 200
+    assert api.patch("actions/tell", {"params": {"body": "x"}}).places == ["/connector"]
+
+
+def test_a_replacement_takes_over_its_users_and_what_waits(api: Api, space: Space, used: Action) -> None:
+    waiting = make_delivery(used)
+    make_connector(space, "https://b.example/", public_id="desk-2")
+    assert api.send("DELETE", "connectors/desk", replace_with="desk-2").status == 204
+    assert api.get("actions/tell").body["connector"] == "desk-2"
+    waiting.refresh_from_db()
+    assert waiting.state == Delivery.State.PENDING
+    assert api.get(f"deliveries/{waiting.pk}").body["connector"] == "desk-2"
+
+
+@pytest.mark.parametrize("chosen", ["desk", "nobody", "theirs", ""])
+def test_only_another_connector_of_the_space_can_take_over(api: Api, used: Action, chosen: str) -> None:
+    make_connector(make_space(), public_id="theirs")
+    assert api.send("DELETE", "connectors/desk", replace_with=chosen).status == 400
+    assert Connector.objects.filter(public_id="desk").exists()
+
+
+def test_many_are_deleted_each_with_its_own_result(api: Api, space: Space, used: Action) -> None:
+    make_connector(space, public_id="free")
+    answer = api.post("connectors/_bulk_delete", {"ids": ["free", "desk", "nobody", "free"]})
+    assert [(each["id"], each["deleted"]) for each in answer.body] == [
+        ("free", True),
+        ("desk", False),
+        ("nobody", False),
+    ]
+    assert "in use" in answer.body[1]["detail"]
+    forced = api.post("connectors/_bulk_delete", {"ids": ["desk"], "force": True})
+    assert forced.body[0]["deleted"]
+
+
+# --- Preconfigured ---
+
+
+def test_a_preconfigured_connector_stands_in_every_space_and_is_read_only(api: Api, space: Space) -> None:
+    preconfigured(exposes_config=False)
+    shown = api.get("connectors/shared").body
+    assert (shown["is_preconfigured"], shown["config"]) == (True, {})
+    assert "shared" in api.get("connectors").ids
+    assert api.patch("connectors/shared", {"name": "Mine"}).status == 409
+    assert api.delete("connectors/shared").status == 409
+    assert api.post("connectors/shared/duplicate", {}).status == 409
+    taken = api.post(
+        "connectors", {"id": "shared", "name": "x", "connector_type_id": "http", "config": {"url": "https://a.example"}}
+    )
+    assert (taken.status, taken.places) == (400, ["/id"])
+    made = api.post("actions", {"id": "through-it", "name": "x", "connector": "shared", "params": {}})
+    assert (made.status, made.body["connector"]) == (201, "shared")
+    assert api.get("connectors/shared").body["referenced_by_count"] == 1
+    assert Api(make_space()).get("connectors/shared").body["referenced_by_count"] == 0
+
+
+def test_a_connector_of_the_space_shadows_a_preconfigured_one_of_the_same_id(api: Api, connector: Connector) -> None:
+    preconfigured(public_id="desk")
+    assert not api.get("connectors/desk").body["is_preconfigured"]
+    assert api.get("connectors").ids == ["desk"]
+
+
+# --- Types, audit ---
+
+
+def test_a_type_that_is_switched_off_can_be_read_and_not_used(
+    api: Api, connector: Connector, settings: Settings
+) -> None:
+    settings.ENABLED_CONNECTOR_TYPES = ["pigeon"]
+    assert api.get("connector-types/http").body["enabled"] is False
+    assert api.get("connectors/desk").status == 200
+    body = {"name": "x", "connector_type_id": "http", "config": {"url": "https://a.example"}}
+    refused = api.post("connectors", body)
+    assert (refused.status, refused.places) == (400, ["/connector_type_id"])
+    assert "ENABLED_CONNECTOR_TYPES" in refused.text
+    assert api.post("connectors/desk/probe", None).body["reason"] == "bad_config"
+    assert api.patch("connectors/desk", {"enabled": False}).status == 200
+    assert api.delete("connectors/desk").status == 204
+
+
+def test_each_change_is_audited_with_before_and_after_and_no_secret(api: Api) -> None:
+    body = {"id": "desk", "name": "Desk", "connector_type_id": "http"}
+    config = {"url": "https://a.example/", "auth": "bearer"}
+    api.post("connectors", body | {"config": config, "secrets": {"token": TOKEN}})
+    api.patch("connectors/desk", {"name": "New desk", "secrets": {"token": f"{TOKEN}-2"}})
+    api.delete("connectors/desk")
+    entries = list(AuditEntry.objects.order_by("id"))
+    assert [entry.action for entry in entries] == ["connector.create", "connector.update", "connector.delete"]
+    assert (entries[1].before or {})["name"] == "Desk"
+    assert (entries[1].after or {})["name"] == "New desk"
+    assert (entries[1].after or {})["secrets"] == {"token": "<secret> (new)"}
+    assert "config" not in (entries[1].after or {})
+    assert {entry.actor_kind for entry in entries} == {"api_key"}
+    assert all(entry.address == "127.0.0.1" for entry in entries)
+    assert TOKEN not in json.dumps([[entry.before, entry.after] for entry in entries])
+
+
+def test_the_list_takes_a_constant_number_of_queries(api: Api, space: Space, django_assert_num_queries: Any) -> None:
+    for number in range(3):
+        make_action(make_connector(space, public_id=f"c{number}"))
+    with django_assert_num_queries(2):
+        assert len(api.get("connectors").ids) == 3
+    for number in range(3, 30):
+        make_connector(space, public_id=f"c{number}")
+    with django_assert_num_queries(2):
+        assert len(api.get("connectors").ids) == 30
