@@ -179,7 +179,7 @@ def keep_in_file(path: Path, make: Callable[[], str]) -> str:
 def check_var_dir(path: Path) -> list[Problem]:
     """Create the directory if it is missing; return the problem if no file can be written there."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         TemporaryFile(dir=path).close()
     except OSError as error:
         message = f"VAR_DIR cannot be used: {path}: {error.strerror}."

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
-
-# What the types of the installation's own events begin with; nobody else sends such.
-OWN_EVENTS: Final = "switchyard."
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)

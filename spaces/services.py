@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import ApiKey, Space
-from spaces.validation import Findings, check_storable, clean_name, clean_public_id, distinct_id, extend
+from spaces.validation import Findings, check_storable, clean_name, clean_public_id, distinct_id, extend, reject
 
 KEY_PREFIX = "sy_"
+# What the types of the installation's own events begin with; nobody else sends such.
+OWN_EVENTS = "switchyard."
 
 
 class SpaceChanges(TypedDict, total=False):
@@ -91,6 +93,8 @@ def authenticate_key(token: str) -> ApiKey:
 
 
 def _check_fields(space: Space) -> None:
+    if space.default_event_type.startswith(OWN_EVENTS):
+        raise reject("/default_event_type", f"Types that begin with {OWN_EVENTS} are for the installation itself.")
     try:
         space.clean_fields()
     except ValidationError as error:

@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from actions.services.execute import execute
 from connectors.models import Connector
 from spaces.api.scope import SpaceScoped
+from spaces.api.serializers import StrictSerializer
 from spaces.models import Space
 
 
-class ExecutionRequestSerializer(serializers.Serializer[Any]):
+class ExecutionRequestSerializer(StrictSerializer):
     """What to send."""
 
     params = serializers.DictField(

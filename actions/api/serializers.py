@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from actions.models import REASONS, Action, Delivery, EventLogEntry
@@ -21,6 +21,7 @@ EXAMPLE = {
 }
 
 
+@extend_schema_field({"type": ["string", "null"]})
 class ConnectorField(PublicIdField[Connector]):
     """A connector of the space or a preconfigured one, by its public id."""
 

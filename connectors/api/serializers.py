@@ -9,7 +9,7 @@ from connectors.models import Connector, StatusChange
 from connectors.services import create_connector, update_connector
 from connectors.types.base import AnyConnectorType
 from connectors.types.registry import is_enabled
-from spaces.api.serializers import ObjectSerializer
+from spaces.api.serializers import ObjectSerializer, StrictSerializer
 
 EXAMPLE = {
     "id": "order-desk",
@@ -150,14 +150,14 @@ class UserSerializer(serializers.Serializer[Any]):
     rules = RuleOfUserSerializer(many=True)
 
 
-class CopySerializer(serializers.Serializer[Any]):
+class CopySerializer(StrictSerializer):
     """What the copy is called; both are made up when they are not sent."""
 
     id = serializers.CharField(required=False, source="public_id")
     name = serializers.CharField(required=False)
 
 
-class ProbeRequestSerializer(serializers.Serializer[Any]):
+class ProbeRequestSerializer(StrictSerializer):
     """Settings to try without saving them."""
 
     connector_type_id = serializers.CharField(source="type")
@@ -191,7 +191,7 @@ class ProbeSerializer(serializers.Serializer[Any]):
         return "passed" if probe.reason.is_ok else "failed"
 
 
-class BulkDeleteSerializer(serializers.Serializer[Any]):
+class BulkDeleteSerializer(StrictSerializer):
     """Which connectors to delete."""
 
     ids = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=1000)

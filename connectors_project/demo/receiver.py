@@ -35,9 +35,11 @@ def forget_all() -> None:
 
 
 @csrf_exempt
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def receiver(request: HttpRequest) -> HttpResponse:
-    """POST: keep the request. GET: show the last ones to staff, newest first."""
+    """POST: keep the request. GET: show the last ones to staff, newest first. HEAD: say that it is there."""
+    if request.method == "HEAD":
+        return HttpResponse()
     return _take(request) if request.method == "POST" else _show(request)
 
 

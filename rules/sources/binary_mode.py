@@ -52,6 +52,9 @@ def _decode(name: str, value: str) -> str:
     """Undo the quoting and one round of percent-encoding (sections 3.1.3.2)."""
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = _ESCAPED.sub(r"\1", value[1:-1])
+    if not value:
+        # A server that cannot decode a header hands it over empty.
+        raise reject(f"/{name}", "This header is empty or not ASCII. Percent-encode its value as UTF-8.")
     try:
         return unquote_to_bytes(value.encode("ascii")).decode("utf-8")
     except UnicodeError:

@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 from django.db import models
 
-from rules.incoming import OWN_EVENTS, IncomingEvent
+from rules.incoming import IncomingEvent
 from rules.models import Event
 from rules.sources.strict_json import storable
+from spaces.services import OWN_EVENTS
 from spaces.validation import extend, reject
 
 REQUIRED = frozenset({"specversion", "id", "source", "type"})

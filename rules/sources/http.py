@@ -100,7 +100,7 @@ def _read_events(request: HttpRequest, space: Space) -> IncomingEvent | list[Out
     if not by_headers and media_type not in {_JSON, _EVENT, _BATCH, *_LINES}:
         raise _Refused(415, f"Content-Type {media_type or 'is missing'}: send {_TAKEN}.")
     _check_encodings(request, has_characters=not by_headers or binary_mode.has_characters(media_type))
-    body = _read_body(request)
+    body = _read_body(request, shows_its_end=not by_headers and media_type not in _LINES)
     if by_headers:
         content_type = request.META.get("CONTENT_TYPE", "")
         return EventReader().read_envelope(binary_mode.read_envelope(request.META, content_type, media_type, body))
@@ -129,8 +129,12 @@ def _check_encodings(request: HttpRequest, has_characters: bool) -> None:
         raise _Refused(415, f"Charset {charset}: send UTF-8.")
 
 
-def _read_body(request: HttpRequest) -> bytes:
-    """Return the body; of one that is longer than settings.MAX_BODY_BYTES, no more is read than shows that."""
+def _read_body(request: HttpRequest, *, shows_its_end: bool) -> bytes:
+    """Return the body; of one that is longer than settings.MAX_BODY_BYTES, no more is read than shows that.
+
+    Without a Content-Length only a body that ``shows_its_end`` is taken, a JSON document: the server hands over what
+    came of a broken chunked body as if it were all, and half a batch would pass for a whole one.
+    """
     length, longest = request.META.get("CONTENT_LENGTH"), settings.MAX_BODY_BYTES
     if length:
         # What is no number is none to Django either, which reads no body then. 19 digits of a number are enough.
@@ -139,7 +143,8 @@ def _read_body(request: HttpRequest) -> bytes:
         if len(body) < expected <= longest:
             raise _Refused(400, f"The body ended {expected - len(body):,} bytes early.")
     elif request.META.get("wsgi.input_terminated"):
-        # Chunked: only the server knows where it ends.
+        if not shows_its_end and "HTTP_TRANSFER_ENCODING" in request.META:
+            raise _Refused(411, "Send a Content-Length: without one, a body of this type that breaks off looks whole.")
         body = _read(request.META["wsgi.input"], longest + 1)
         expected = len(body)
     else:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from rules.incoming import OWN_EVENTS
+from spaces.services import OWN_EVENTS
 
 
 class Params(BaseModel):

@@ -25,6 +25,15 @@ class SpaceSerializer(serializers.ModelSerializer[Space]):
         read_only_fields = fields
 
 
+class StrictSerializer(serializers.Serializer[Any]):
+    """What a request says beside an object. A field that does not exist is refused."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (wrong := {name for name in data if name not in self.fields}):
+            raise serializers.ValidationError({name: ["There is no such field."] for name in wrong})
+        return super().to_internal_value(data)
+
+
 class PublicIdField(serializers.SlugRelatedField[ModelT]):
     """Another object of the view's space, by its public id."""
 

@@ -309,3 +309,21 @@ def test_the_list_takes_a_constant_number_of_queries(api: Api, space: Space, dja
         make_connector(space, public_id=f"c{number}")
     with django_assert_num_queries(2):
         assert len(api.get("connectors").ids) == 30
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("connectors/_bulk_delete", {"ids": ["desk"], "replacement": "other", "force": True}),
+        ("connectors/desk/execute", {"parmas": {}}),
+        ("connectors/desk/duplicate", {"nmae": "x"}),
+        ("connectors/_probe", {"connector_type_id": "http", "bogus": 1}),
+    ],
+)
+def test_a_field_that_does_not_exist_is_refused_and_nothing_is_done(
+    api: Api, connector: Connector, to: Receiver, path: str, body: dict[str, Any]
+) -> None:
+    answer = api.post(path, body)
+    assert (answer.status, len(answer.places)) == (400, 1)
+    assert Connector.objects.count() == 1
+    assert to.requests == []

@@ -13,6 +13,7 @@ from spaces.services import (
     create_api_key,
     create_space,
     revoke_api_key,
+    update_space,
 )
 from spaces.validation import distinct_id
 from tests.factories import make_space
@@ -88,3 +89,8 @@ def test_revoking_again_keeps_the_first_time() -> None:
     revoke_api_key(key)
     assert first is not None
     assert ApiKey.objects.get(pk=key.pk).revoked_at == first
+
+
+def test_a_space_cannot_give_events_a_type_of_the_installation_itself() -> None:
+    with pytest.raises(InvalidInput, match="switchyard"):
+        update_space(make_space(), default_event_type="switchyard.connector.connected")

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 
 from connectors_project.demo.content import DEMO_SPACE
 from connectors_project.demo.events import demo_events
@@ -20,7 +21,14 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=60.0, help="how long (default: 60)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        rate, seconds = options["rate"], options["seconds"]
+        try:
+            self._send(options["rate"], options["seconds"])
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"{error}: nothing is set up here. Is VAR_DIR or DATABASE_URL right?") from None
+        except KeyboardInterrupt:
+            self.stdout.write("Stopped.")
+
+    def _send(self, rate: float, seconds: float) -> None:
         if not (0 < rate <= 1000 and 0 < seconds <= 86400):
             raise CommandError("Choose a --rate above 0 and up to 1000, and --seconds above 0 and up to 86400.")
         space = Space.objects.filter(slug=DEMO_SPACE).first()

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
 from rules.services.invariants import check_invariants, check_settled
 
@@ -16,7 +17,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = 0
-        findings = [*check_invariants(), *(check_settled() if options["settled"] else ())]
+        try:
+            findings = [*check_invariants(), *(check_settled() if options["settled"] else ())]
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"{error}: nothing is set up here. Is VAR_DIR or DATABASE_URL right?") from None
         for finding in findings:
             broken += bool(finding.broken)
             if finding.broken:

@@ -122,3 +122,9 @@ def test_a_header_that_is_no_attribute_is_refused(header: str, pointer: str) -> 
     with pytest.raises(InvalidInput) as refused:
         binary_mode.read_envelope(REQUIRED | {header: "x"}, "", "", b"")
     assert refused.value.errors[0].pointer == pointer
+
+
+@pytest.mark.parametrize("header", ["HTTP_CE_TRACE", "HTTP_CE_SUBJECT", "HTTP_CE_ID"])
+def test_a_header_that_the_server_could_not_decode_is_refused_and_not_kept_empty(header: str) -> None:
+    with pytest.raises(InvalidInput, match="Percent-encode"):
+        binary_mode.read_envelope(REQUIRED | {header: ""}, "", "", b"")

@@ -93,6 +93,13 @@ def test_a_chunked_body_is_read_to_its_end(sender: Sender) -> None:
     assert stored() == ["chunked"]
 
 
+def test_lines_without_a_length_are_refused_since_a_part_of_them_looks_whole(sender: Sender) -> None:
+    stream = io.BytesIO(json.dumps(envelope("first of two")).encode() + b"\n")
+    environ = CHUNKED | {"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked"}
+    assert sender.post(b"", LINES, environ=environ).status == 411
+    assert stored() == []
+
+
 def test_a_body_shorter_than_it_says_is_refused(sender: Sender) -> None:
     answer = sender.post(b"", environ={"CONTENT_LENGTH": "100", "wsgi.input": io.BytesIO(b'{"a":1}')})
     assert answer.status == 400
