@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
+from connectors.services.preconfigured import sync_preconfigured
 from connectors_project.demo.content import load_demo
 from connectors_project.locks import one_set_up_at_a_time
 from spaces.models import DEFAULT_SPACE, Space
@@ -31,10 +32,11 @@ class Credentials:
 
 
 def set_up() -> Credentials | None:
-    """Bring the database to this release's shape and bootstrap it; raise CannotSetUp."""
+    """Bring the database to this release's shape, load CONNECTORS_FILE and bootstrap; raise CannotSetUp."""
     try:
         with one_set_up_at_a_time():
             call_command("migrate", verbosity=0, skip_checks=True)
+            sync_preconfigured()
             return bootstrap()
     except (DatabaseError, InterfaceError) as error:
         raise CannotSetUp(f"The database cannot be used: {error}\nSee DATABASE_URL and VAR_DIR.") from None

@@ -1,11 +1,14 @@
 """System checks of the settings."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+
+from connectors.net.policy import NetworkPolicy
 
 # Seconds: no try may end in the last five of its lease, and it takes a moment until it starts.
 _LEASE_MARGIN = 6
@@ -23,13 +26,14 @@ def options_can_be_used(app_configs: Sequence[AppConfig] | None, **kwargs: Any) 
 @register()
 def leases_outlive_requests(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """switchyard.LEASE_SECONDS: a delivery would be taken from its worker while it is still being sent."""
-    least = settings.NETWORK_TIMEOUT + _LEASE_MARGIN
+    longest = NetworkPolicy.current().longest_timeout()
+    least = ceil(longest) + _LEASE_MARGIN
     if least <= settings.LEASE_SECONDS:
         return []
     return [
         Error(
-            f"LEASE_SECONDS is {settings.LEASE_SECONDS}, too short for NETWORK_TIMEOUT {settings.NETWORK_TIMEOUT}.",
-            hint=f"Set LEASE_SECONDS to {least} or more, or NETWORK_TIMEOUT lower.",
+            f"LEASE_SECONDS is {settings.LEASE_SECONDS}, too short for requests that may take {longest:g} s.",
+            hint=f"Set LEASE_SECONDS to {least} or more, or lower NETWORK_TIMEOUT or the timeouts in CONNECTORS_FILE.",
             id="switchyard.LEASE_SECONDS",
         )
     ]

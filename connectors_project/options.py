@@ -126,6 +126,7 @@ OPTIONS = (
     Option("WORKERS", "1", _number(1, 64), "Worker processes that `manage.py run` starts."),
     Option("ENABLED_CONNECTOR_TYPES", "*", _names, "IDs of the connector types that may be used; * for all."),
     Option("HEALTH_INTERVAL", "60", _number(5, 86400), "Seconds between two health checks of a connector."),
+    Option("CONNECTORS_FILE", "", _text, "YAML file with preconfigured connectors and the network policy."),
     Option("NETWORK_ALLOWED_HOSTS", "*", _names, "Hosts that connectors may reach; *.example.com takes subdomains."),
     Option(
         "NETWORK_ALLOWED_PRIVATE",

@@ -54,6 +54,7 @@ WORKERS: int = _options["WORKERS"]
 
 ENABLED_CONNECTOR_TYPES: list[str] = _options["ENABLED_CONNECTOR_TYPES"]
 HEALTH_INTERVAL: int = _options["HEALTH_INTERVAL"]
+CONNECTORS_FILE: str = str((BASE_DIR / _options["CONNECTORS_FILE"]).resolve()) if _options["CONNECTORS_FILE"] else ""
 NETWORK_ALLOWED_HOSTS: list[str] = _options["NETWORK_ALLOWED_HOSTS"]
 NETWORK_ALLOWED_PRIVATE: list[str] = _options["NETWORK_ALLOWED_PRIVATE"]
 if EMBEDDED:

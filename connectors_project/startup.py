@@ -6,7 +6,9 @@ import sys
 from typing import Any
 
 from celery.signals import beat_init, setup_logging, worker_ready
+from django.conf import settings
 from django.core.checks import ERROR, run_checks
+from django.db import DatabaseError, connections
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,24 @@ def refuse_if_misconfigured() -> None:
         sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
     if errors:
         sys.exit(1)
+
+
+def load_connectors_file() -> None:
+    """Take up what CONNECTORS_FILE says now, if this process has one.
+
+    A process that was started without the setting takes nothing away: only ``bootstrap`` and ``run`` do.
+    """
+    if not settings.CONNECTORS_FILE:
+        return
+    # Imported here: processes import this module before Django's apps are set up.
+    from connectors.services.preconfigured import sync_preconfigured
+
+    try:
+        sync_preconfigured()
+    except DatabaseError:
+        logger.exception("The connectors of CONNECTORS_FILE could not be loaded: the database cannot be used.")
+    finally:
+        connections.close_all()
 
 
 def tune_interpreter() -> None:
@@ -39,6 +59,7 @@ def _leave_logging_alone(**_: Any) -> None:
 
 @worker_ready.connect
 def _worker_is_ready(**_: Any) -> None:
+    load_connectors_file()
     tune_interpreter()
     logger.info("Worker is ready.")
 

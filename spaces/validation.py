@@ -125,13 +125,13 @@ def check_storable(value: Any, pointer: str) -> None:
         raise InvalidInput(errors)
 
 
-def parse_model(model: type[ModelT], value: Any, pointer: str) -> ModelT:
+def parse_model(model: type[ModelT], value: Any, pointer: str, *, context: Any = None) -> ModelT:
     """Return ``value`` as a ``model``; raise InvalidInput that says for each field what is wrong.
 
     The error carries no input: neither in its texts nor as a chained exception.
     """
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ModelError as error:
         details = error.errors(include_url=False, include_input=False)
     raise InvalidInput(FieldError(extend(pointer, *detail["loc"]), _describe(detail)) for detail in details)

@@ -22,6 +22,7 @@ from actions.engine.leases import Leased
 from actions.engine.outcomes import Finished
 from actions.engine.recorder import Recorder
 from connectors.models import Connector
+from connectors.net.policy import NetworkPolicy
 from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
 from connectors.services.status import Watch
@@ -51,7 +52,7 @@ class Batch:
 
     def start_by(self) -> float:
         """Return the monotonic time after which none may be started: the try could outlive the lease."""
-        return self.leased_at + settings.LEASE_SECONDS - settings.NETWORK_TIMEOUT - _MARGIN
+        return self.leased_at + settings.LEASE_SECONDS - NetworkPolicy.current().longest_timeout() - _MARGIN
 
 
 class Lanes:

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
 
 from connectors.net.exchange import Failure, Request, Result, Trace
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, Origin, parse_url
+from connectors.net.policy import BlockedTarget, NetworkPolicy, check_proxy
 from connectors.net.resolver import NameNotFound, resolve
 from connectors.net.slot import Slot
+from connectors.net.terms import Proxy
+from connectors.net.urls import BadUrl, Origin, parse_url
 from connectors.outcomes import Reason
 
 _VET_AGAIN: Final = 30.0  # seconds after which a host's addresses are looked up and judged again
@@ -26,7 +29,7 @@ class Channel:
         self._multi = pycurl.CurlMulti()
         self._idle: list[Slot] = []
         self._active: dict[Any, Slot] = {}
-        self._vetted: dict[str, float] = {}  # origin: until when (monotonic)
+        self._vetted: dict[tuple[str, Proxy | None], float] = {}  # until when (monotonic)
         self._is_blind = False
 
     @property
@@ -84,9 +87,9 @@ class Channel:
         origin = request.url[:end] if end > 0 else request.url
         pins: list[str] = []
         waited = 0.0
-        if self._vetted.get(origin, 0.0) < (began := time.monotonic()):
+        if self._vetted.get((origin, request.proxy), 0.0) < (began := time.monotonic()):
             try:
-                pins = self._vet(origin)
+                pins = self._vet(origin, request.proxy)
             except BadUrl as error:
                 return Failure(Reason.BAD_CONFIG, str(error))
             except BlockedTarget as error:
@@ -102,22 +105,35 @@ class Channel:
         self._multi.add_handle(slot.curl)
         return None
 
-    def _vet(self, text: str) -> list[str]:
+    def _vet(self, text: str, proxy: Proxy | None) -> list[str]:
         """Judge where ``text`` points; return the addresses to use, as CURLOPT_RESOLVE takes them."""
         origin, _ = parse_url(text)
         if str(origin) != text:
             raise BadUrl(f"Write {origin} for this URL's beginning.")
         self.policy.check_origin(origin)
-        pins = [] if origin.is_address else [self._pin(origin)]
-        self._vetted[text] = time.monotonic() + _VET_AGAIN
+        check_proxy(self.policy, proxy)
+        pins: list[str] = []
+        if proxy is not None:
+            self._judge_behind_proxy(origin)
+        elif not origin.is_address:
+            pins = [self._pin(origin)]
+        self._vetted[text, proxy] = time.monotonic() + _VET_AGAIN
         return pins
 
-    def _pin(self, origin: Origin) -> str:
-        addresses = resolve(origin.host)
+    def _judge_behind_proxy(self, origin: Origin) -> None:
+        # The proxy looks the name up itself, and may know names that nobody here does.
+        with suppress(NameNotFound):
+            self._addresses(origin)
+
+    def _addresses(self, origin: Origin) -> tuple[str, ...]:
+        addresses = (origin.host,) if origin.is_address else resolve(origin.host)
         # One denied address is enough: a name that points both ways is set up to get around this check.
         if any(self.policy.is_denied(address) for address in addresses):
             raise BlockedTarget(self.policy.why_denied(origin.host))
-        listed = ",".join(f"[{address}]" if ":" in address else address for address in addresses)
+        return addresses
+
+    def _pin(self, origin: Origin) -> str:
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in self._addresses(origin))
         return f"{origin.host}:{origin.port}:{listed}"
 
     def _finished(self) -> list[tuple[Request, Result]]:

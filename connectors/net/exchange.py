@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from connectors.net.terms import KEPT_BODY, Proxy
 from connectors.net.tls import Tls
 from connectors.outcomes import Reason
-
-MAX_BODY = 16 * 1024  # bytes of a response's body that are kept
 
 _NO_TLS_SETTINGS = Tls()
 
@@ -17,8 +16,8 @@ _NO_TLS_SETTINGS = Tls()
 class Request:
     """One request. ``url`` is as NetworkPolicy.check_url returns it; ``timeout`` is for all of it, in seconds.
 
-    Names and values of headers are sent as they stand: whoever takes them from outside has checked them. ``tag`` is
-    the caller's own.
+    Names and values of headers are sent as they stand: whoever takes them from outside has checked them. Of the
+    answer's body, ``max_body`` bytes are read. ``tag`` is the caller's own.
     """
 
     method: str
@@ -27,12 +26,14 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     timeout: float = 15.0
     tls: Tls = _NO_TLS_SETTINGS
+    proxy: Proxy | None = None
+    max_body: int = KEPT_BODY
     tag: Any = None
 
 
 @dataclass(slots=True)
 class Response:
-    """An answer. ``headers`` have names in lower case, the first of a name only; ``body`` is cut at 16 KiB."""
+    """An answer. ``headers`` have names in lower case, the first of a name only; ``body`` may be cut."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

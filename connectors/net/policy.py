@@ -1,22 +1,21 @@
-"""The network policy: where connectors may connect to, and for how long.
+"""The network policy: where connectors may connect to, and on what terms.
 
-It is read from the global settings. What a host or a connector may override comes in here, so that one place decides.
+It is read from the settings and from CONNECTORS_FILE, whose word counts for more; a host's own settings come before
+the general ones, and what a connector says before both.
 """
 
-import re
-import socket
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_network
+from ipaddress import ip_network
 from typing import Final
-from urllib.parse import quote
 
-import idna
 from django.conf import settings
 
+from connectors.installation.reading import installation_file
+from connectors.installation.schemas import Network as NetworkSection
 from connectors.net.addresses import Network, is_denied
-
-MAX_URL: Final = 2048
+from connectors.net.terms import Overrides, Proxy, Terms
+from connectors.net.urls import Origin, parse_url
 
 # Ports of services that a request could be mistaken by: the WHATWG Fetch standard's bad ports, then other
 # services of networks, databases, caches and brokers.
@@ -32,20 +31,13 @@ _OTHER_BAD_PORTS: Final = {
 }
 # fmt: on
 BAD_PORTS: Final = frozenset(_FETCH_BAD_PORTS | _OTHER_BAD_PORTS)
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Names that stand for an address in every network; judged when saved, like an address.
 _WELL_KNOWN: Final = {
     "localhost": "127.0.0.1",
     "metadata.google.internal": "169.254.169.254",
     "instance-data": "169.254.169.254",
 }
-_URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?", re.I)
-_UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]|\s")
-_NAME: Final = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-
-
-class BadUrl(ValueError):
-    """This is not a URL that can be requested."""
+_NOTHING_SAID: Final = Overrides()
 
 
 class BlockedTarget(Exception):
@@ -53,37 +45,45 @@ class BlockedTarget(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a URL points: scheme, host (lower case, ASCII, or an address) and port."""
+class HostTerms:
+    """What the installation says of one host, or with ``*.`` of its subdomains; ``port`` None is any."""
 
-    scheme: str
     host: str
-    port: int
+    port: int | None
+    overrides: Overrides
+
+    def matches(self, origin: Origin) -> bool:
+        """Whether this is about ``origin``."""
+        return self.port in (None, origin.port) and _matches(origin.host, self.host)
 
     @property
-    def is_address(self) -> bool:
-        """Whether the host is an address rather than a name."""
-        return ":" in self.host or _ipv4(self.host) is not None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}"
+    def precision(self) -> tuple[bool, int, bool]:
+        """Of several that match, the greatest counts: a name before a pattern, a longer before a shorter one."""
+        return "*" not in self.host, len(self.host), self.port is not None
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
-    """What the settings allow. ``timeout`` is the longest total time of one request, in seconds."""
+    """What the installation allows. ``terms`` hold where a host has none of its own; ``hosts`` are most precise first.
+
+    The proxy in ``terms`` serves the hosts of ``proxied``, or all when that is empty, and none of ``unproxied``.
+    """
 
     allowed_hosts: tuple[str, ...]
     allowed_private: tuple[Network, ...]
-    timeout: float
+    terms: Terms
+    hosts: tuple[HostTerms, ...] = ()
+    proxied: tuple[str, ...] = ()
+    unproxied: tuple[str, ...] = ()
 
     @classmethod
     def current(cls) -> "NetworkPolicy":
-        """Return the policy that the settings describe now."""
+        """Return the policy that holds now."""
         return _policy(
-            tuple(settings.NETWORK_ALLOWED_HOSTS), tuple(settings.NETWORK_ALLOWED_PRIVATE), settings.NETWORK_TIMEOUT
+            tuple(settings.NETWORK_ALLOWED_HOSTS),
+            tuple(settings.NETWORK_ALLOWED_PRIVATE),
+            settings.NETWORK_TIMEOUT,
+            installation_file().network,
         )
 
     def check_url(self, url: str) -> str:
@@ -105,6 +105,23 @@ class NetworkPolicy:
         if address is not None and self.is_denied(address):
             raise BlockedTarget(self.why_denied(origin.host))
 
+    def terms_for(self, origin: Origin, overrides: Overrides = _NOTHING_SAID) -> Terms:
+        """Return on what terms ``origin`` is spoken to, by a connector that says ``overrides``.
+
+        The installation's timeout is a limit: a connector may only be quicker.
+        """
+        terms = self.terms if self._is_proxied(origin.host) else Overrides(proxy="direct").applied_to(self.terms)
+        own = next((found for found in self.hosts if found.matches(origin)), None)
+        if own is not None:
+            terms = own.overrides.applied_to(terms)
+        limit = terms.timeout
+        terms = overrides.applied_to(terms)
+        return terms if terms.timeout <= limit else Overrides(timeout=limit).applied_to(terms)
+
+    def longest_timeout(self) -> float:
+        """Return the longest time that one request may take, in seconds."""
+        return max(self.terms.timeout, *(host.overrides.timeout or 0.0 for host in self.hosts), 0.0)
+
     def is_denied(self, address: str) -> bool:
         """Whether no connection may be opened to this address."""
         return is_denied(address, self.allowed_private)
@@ -116,79 +133,29 @@ class NetworkPolicy:
             "in NETWORK_ALLOWED_PRIVATE."
         )
 
-
-def parse_url(url: str) -> tuple[Origin, str]:
-    """Return a URL's origin, and its path and query, ASCII and beginning with ``/``; raise BadUrl."""
-    if len(url) > MAX_URL:
-        raise BadUrl(f"A URL has at most {MAX_URL} characters; this one has {len(url)}.")
-    if _UNSAFE.search(url):
-        raise BadUrl("A URL has no spaces, control characters or backslashes.")
-    if "#" in url:
-        raise BadUrl("Leave out the fragment (# and what follows): it is never sent.")
-    parts = _URL.fullmatch(url)
-    if parts is None:
-        raise BadUrl("Write an absolute URL that begins with http:// or https://.")
-    origin = _parse_authority(parts["scheme"].lower(), parts["authority"])
-    try:
-        rest = quote((parts["path"] or "/") + (parts["query"] or ""), safe="/?%:@!$&'()*+,;=~[]|")
-    except UnicodeEncodeError:
-        raise BadUrl("The URL has a character that cannot be encoded.") from None
-    return origin, rest
+    def _is_proxied(self, host: str) -> bool:
+        if self.proxied:
+            return any(_matches(host, pattern) for pattern in self.proxied)
+        return not any(_matches(host, pattern) for pattern in self.unproxied)
 
 
-def _parse_authority(scheme: str, authority: str) -> Origin:
-    if "@" in authority:
-        raise BadUrl("Leave out the user and password: a URL is no place for them.")
-    if authority.startswith("["):
-        bracketed, closed, tail = authority[1:].partition("]")
-        if not closed or (tail and not tail.startswith(":")):
-            raise BadUrl("The address in brackets is not complete.")
-        host, port = _ipv6(bracketed), tail[1:] if tail else None
-    else:
-        name, colon, digits = authority.partition(":")
-        host, port = _host(name), digits if colon else None
-    if port is None:
-        return Origin(scheme, host, _DEFAULT_PORTS[scheme])
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise BadUrl("The port is a number from 1 to 65535.")
-    return Origin(scheme, host, int(port))
+def policy_for(url: str, overrides: Overrides = _NOTHING_SAID) -> Terms:
+    """Return on what terms a URL is requested now; raise BadUrl or BlockedTarget.
+
+    A proxy that a connector brings along is a target like any other.
+    """
+    policy = NetworkPolicy.current()
+    origin, _ = parse_url(url)
+    policy.check_origin(origin)
+    terms = policy.terms_for(origin, overrides)
+    check_proxy(policy, terms.proxy)
+    return terms
 
 
-def _ipv6(text: str) -> str:
-    try:
-        address = IPv6Address(text)
-    except ValueError:
-        raise BadUrl("What stands in brackets is not an IPv6 address.") from None
-    if address.scope_id is not None:
-        raise BadUrl("An address with a zone id cannot be reached from here.")
-    return str(address)
-
-
-def _host(text: str) -> str:
-    if not text:
-        raise BadUrl("The URL has no host.")
-    host = text.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host, uts46=True).decode()
-        except idna.IDNAError:
-            raise BadUrl("The host is not a valid international domain name (IDNA 2008).") from None
-    host = host.removesuffix(".")
-    if address := _ipv4(host):
-        return address
-    if not _NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
-        raise BadUrl("The host is not a valid domain name or address.")
-    return host
-
-
-def _ipv4(host: str) -> str | None:
-    """Return the address in dotted decimals if the host is one, in any of the forms that C libraries read."""
-    if not host[:1].isdigit():
-        return None
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except OSError:
-        return None
+def check_proxy(policy: NetworkPolicy, proxy: Proxy | None) -> None:
+    """Raise BlockedTarget unless this proxy is none, or the installation's own, or an allowed target."""
+    if proxy is not None and not proxy.is_trusted:
+        policy.check_origin(parse_url(proxy.url)[0])
 
 
 def _matches(host: str, pattern: str) -> bool:
@@ -198,5 +165,19 @@ def _matches(host: str, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _policy(hosts: tuple[str, ...], private: tuple[str, ...], timeout: float) -> NetworkPolicy:
-    return NetworkPolicy(hosts, tuple(ip_network(network) for network in private), timeout)
+def _policy(hosts: tuple[str, ...], private: tuple[str, ...], timeout: float, section: NetworkSection) -> NetworkPolicy:
+    general = Terms(timeout=timeout)
+    return NetworkPolicy(
+        allowed_hosts=hosts if section.allowed_hosts is None else section.allowed_hosts,
+        allowed_private=tuple(ip_network(network) for network in (*private, *section.allowed_private)),
+        terms=section.overrides().applied_to(general),
+        hosts=tuple(
+            sorted(
+                (HostTerms(*host.place(), host.overrides()) for host in section.hosts),
+                key=lambda host: host.precision,
+                reverse=True,
+            )
+        ),
+        proxied=section.proxy.only if section.proxy else (),
+        unproxied=section.proxy.bypass if section.proxy else (),
+    )

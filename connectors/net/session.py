@@ -11,8 +11,9 @@ from requests.structures import CaseInsensitiveDict
 from connectors.net.exchange import Failure, Request
 from connectors.net.exchange import Response as Answer
 from connectors.net.http import send
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy
-from connectors.net.tls import Tls
+from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
+from connectors.net.terms import Overrides
+from connectors.net.urls import BadUrl
 from connectors.outcomes import Reason
 
 # What frames a request is the engine's business.
@@ -34,17 +35,18 @@ _EXCEPTIONS: Final[Mapping[Reason, type[requests.RequestException]]] = {
 class Session(requests.Session):
     """A requests session whose every request goes through the engine. Redirects are answers like any other.
 
-    ``timeout`` is a number of seconds for the whole call, and never more than the policy's. ``key`` and ``tls`` are
-    as for ``connectors.net.http.send_many``; requests' own ``verify``, ``cert`` and proxies are not used. An answer
-    longer than 16 KiB raises requests.ConnectionError.
+    ``timeout`` is a number of seconds for the whole call, and never more than the policy's. ``key`` is as for
+    ``connectors.net.http.send_many``; ``overrides`` are the connector's word on TLS and proxy, requests' own
+    ``verify``, ``cert`` and proxies are not used. An answer longer than the policy keeps raises
+    requests.ConnectionError.
     """
 
-    def __init__(self, key: Hashable, tls: Tls | None = None) -> None:
+    def __init__(self, key: Hashable, overrides: Overrides | None = None) -> None:
         super().__init__()
         self.trust_env = False
         self.adapters.clear()
         for scheme in ("http://", "https://"):
-            self.mount(scheme, EngineAdapter(key, tls or Tls()))
+            self.mount(scheme, EngineAdapter(key, overrides or Overrides()))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: no redirect is followed."""
@@ -53,18 +55,18 @@ class Session(requests.Session):
 class EngineAdapter(BaseAdapter):
     """Sends prepared requests through the engine."""
 
-    def __init__(self, key: Hashable, tls: Tls) -> None:
+    def __init__(self, key: Hashable, overrides: Overrides) -> None:
         super().__init__()
         self._key = key
-        self._tls = tls
+        self._overrides = overrides
 
     def send(
         self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, *_: Any, **__: Any
     ) -> requests.Response:
         """Send and return the whole answer; raise a requests.RequestException."""
-        policy = NetworkPolicy.current()
         try:
-            url = policy.check_url(request.url or "")
+            url = NetworkPolicy.current().check_url(request.url or "")
+            terms = policy_for(url, self._overrides)
         except BadUrl as error:
             raise requests.exceptions.InvalidURL(str(error), request=request) from None
         except BlockedTarget as error:
@@ -76,15 +78,17 @@ class EngineAdapter(BaseAdapter):
                 url=url,
                 headers={name: value for name, value in request.headers.items() if name.lower() not in _FRAMING},
                 body=body.encode() if isinstance(body, str) else body,
-                timeout=min(timeout or policy.timeout, policy.timeout),
-                tls=self._tls,
+                timeout=min(timeout or terms.timeout, terms.timeout),
+                tls=terms.tls,
+                proxy=terms.proxy,
+                max_body=terms.max_body,
             ),
             key=self._key,
         )
         if isinstance(result, Failure):
             raise _EXCEPTIONS.get(result.reason, requests.ConnectionError)(result.detail, request=request)
         if result.is_cut:
-            raise requests.ConnectionError("The answer is longer than 16 KiB.", request=request)
+            raise requests.ConnectionError(f"The answer is longer than {terms.max_body} bytes.", request=request)
         return _response(request, result)
 
     def close(self) -> None:

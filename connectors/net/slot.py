@@ -6,18 +6,21 @@ from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final
 
 import pycurl
 
-from connectors.net.exchange import MAX_BODY, Certificate, Failure, Request, Response, Result, Trace
+from connectors.net.exchange import Certificate, Failure, Request, Response, Result, Trace
 from connectors.net.policy import NetworkPolicy
+from connectors.net.terms import Proxy
 from connectors.net.tls import Tls, ca_bundle
 from connectors.outcomes import Reason
 
 CONNECT_TIMEOUT: Final = 10.0
 _CACHED_LINE: Final = 256
 _NOTHING: Final = Request("GET", "", {})
+_NO_TLS: Final = Tls()
 
 _TLS_FAULTS: Final = {
     pycurl.E_SSL_CONNECT_ERROR,
@@ -45,6 +48,7 @@ class Slot:
         self._note_socket = note_socket
         self._request = _NOTHING
         self._tls: Tls | None = None
+        self._proxy: Proxy | None = None
         self._timeout = 0.0
         self._url = ""
         self._method = ""
@@ -62,6 +66,9 @@ class Slot:
         setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         setopt(pycurl.PATH_AS_IS, 1)
         setopt(pycurl.PROXY, "")  # none of the environment's
+        setopt(pycurl.NOPROXY, "")
+        # Headers for the system never go to the proxy, nor the other way round.
+        setopt(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)
         setopt(pycurl.TCP_KEEPALIVE, 1)
         setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000))
         setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
@@ -77,6 +84,8 @@ class Slot:
         setopt = self.curl.setopt
         if request.tls is not self._tls:
             self._set_tls(request.tls)
+        if request.proxy is not self._proxy:
+            self._set_proxy(request.proxy)
         if timeout != self._timeout:
             setopt(pycurl.TIMEOUT_MS, max(1, int(timeout * 1000)))
             self._timeout = timeout
@@ -114,14 +123,14 @@ class Slot:
         return self._request, Response(
             status=self.curl.getinfo(pycurl.RESPONSE_CODE),
             headers=_parse_headers(self._header_lines),
-            body=b"".join(self._body)[:MAX_BODY],
-            is_cut=self._body_bytes > MAX_BODY,
+            body=b"".join(self._body)[: self._request.max_body],
+            is_cut=self._body_bytes > self._request.max_body,
             duration=time.perf_counter() - self._began,
         )
 
     def failure(self, code: int, message: str) -> tuple[Request, Result]:
         """Return the request and what became of it, after a transfer that curl ended with this error."""
-        if self._body_bytes > MAX_BODY:
+        if self._body_bytes > self._request.max_body:
             return self.response()
         # pycurl decodes with surrogateescape, and no lone surrogate may get into the event log.
         reason, detail = self._explain(code, message.encode("ascii", "replace").decode())
@@ -143,13 +152,17 @@ class Slot:
 
     def _explain(self, code: int, message: str) -> tuple[Reason, str]:
         if self._blocked:
-            return Reason.BLOCKED_TARGET, self._policy.why_denied(self._host())
+            return Reason.BLOCKED_TARGET, self._policy.why_denied(self._peer())
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Reason.RETRY_TIMEOUT, self._explain_timeout()
         if code == pycurl.E_COULDNT_RESOLVE_HOST:
             return Reason.RETRY_DNS, f"The name {self._host()} could not be resolved."
+        if code == pycurl.E_COULDNT_RESOLVE_PROXY:
+            return Reason.RETRY_DNS, f"The name of {self._peer()} could not be resolved."
         if code == pycurl.E_COULDNT_CONNECT:
-            return Reason.RETRY_CONNECT, f"No connection to {self._host()}: nothing accepts one there."
+            return Reason.RETRY_CONNECT, f"No connection to {self._peer()}: nothing accepts one there."
+        if refusal := self._proxy_refusal():
+            return Reason.RETRY_CONNECT, refusal
         if code in _TLS_FAULTS:
             return Reason.RETRY_TLS, f"TLS with {self._host()} failed: {message}."
         if code in _CLIENT_CERTIFICATE_FAULTS:
@@ -164,13 +177,48 @@ class Slot:
     def _explain_timeout(self) -> str:
         seconds = self._request.timeout
         if self.curl.getinfo(pycurl.LOCAL_PORT) <= 0:
-            return f"No connection to {self._host()} within {min(CONNECT_TIMEOUT, seconds):g} s."
+            return f"No connection to {self._peer()} within {min(CONNECT_TIMEOUT, seconds):g} s."
         if status := self.curl.getinfo(pycurl.RESPONSE_CODE):
             return f"The answer (HTTP {status}) was not complete within {seconds:g} s."
         return f"No answer within {seconds:g} s."
 
     def _host(self) -> str:
         return self._url.split("/", 3)[2]
+
+    def _peer(self) -> str:
+        """Return whom the socket goes to."""
+        return self._host() if self._proxy is None else f"the proxy {self._proxy.host}"
+
+    def _proxy_refusal(self) -> str:
+        status = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
+        if self._proxy is None or not status or 200 <= status < 300:
+            return ""
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return f"{self._peer().capitalize()} wants other credentials (HTTP 407)."
+        return f"{self._peer().capitalize()} opens no tunnel to {self._host()} (HTTP {status})."
+
+    def _set_proxy(self, proxy: Proxy | None) -> None:
+        setopt, unsetopt = self.curl.setopt, self.curl.unsetopt
+        self._proxy = proxy
+        setopt(pycurl.PROXY, "" if proxy is None else proxy.url)
+        setopt(pycurl.PROXYHEADER, [] if proxy is None else list(proxy.headers))
+        for option, text in (
+            (pycurl.PROXYUSERNAME, proxy.username if proxy else ""),
+            (pycurl.PROXYPASSWORD, proxy.password if proxy else ""),
+        ):
+            if text:
+                setopt(option, text)
+            else:
+                unsetopt(option)
+        tls = _NO_TLS if proxy is None else proxy.tls
+        setopt(pycurl.PROXY_SSL_VERIFYPEER, _VERIFY_PEER[tls.verify])
+        setopt(pycurl.PROXY_SSL_VERIFYHOST, _VERIFY_HOST[tls.verify])
+        setopt(pycurl.PROXY_SSLVERSION, pycurl.SSLVERSION_TLSv1_2)
+        setopt(pycurl.PROXY_CAINFO, ca_bundle())
+        if tls.ca:
+            setopt(pycurl.PROXY_CAINFO_BLOB, tls.ca.encode())
+        else:
+            unsetopt(pycurl.PROXY_CAINFO_BLOB)
 
     def _set_tls(self, tls: Tls) -> None:
         setopt, unsetopt = self.curl.setopt, self.curl.unsetopt
@@ -190,7 +238,9 @@ class Slot:
         self._tls = tls
 
     def _open_socket(self, purpose: int, address: Any) -> Any:
-        self._blocked = self._blocked or self._policy.is_denied(address.addr[0])
+        # Over the installation's own proxy the socket goes to the proxy; it judges what lies behind.
+        is_vetted = self._proxy is not None and self._proxy.is_trusted
+        self._blocked = self._blocked or (not is_vetted and self._policy.is_denied(address.addr[0]))
         if self._blocked:
             return pycurl.SOCKET_BAD
         try:
@@ -205,7 +255,7 @@ class Slot:
     def _take_body(self, chunk: bytes) -> int | None:
         self._body_bytes += len(chunk)
         self._body.append(chunk)
-        return 0 if self._body_bytes > MAX_BODY else None
+        return 0 if self._body_bytes > self._request.max_body else None
 
 
 def _certificate(chain: list[tuple[tuple[str, str], ...]]) -> Certificate | None:

@@ -60,7 +60,7 @@ def create_connector(
     del secrets  # what has no name is in no traceback
     row = Connector(space=space, type=type, enabled=enabled)
     found = Findings()
-    _clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
+    clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
     with found.gather():
         row.public_id = _clean_new_id(public_id)
     with found.gather():
@@ -83,7 +83,7 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
         row = Connector.objects.select_for_update().get(pk=connector.pk)
         before = described(row)
         found = Findings()
-        _clean_labels(row, found, changes)
+        clean_labels(row, found, changes)
         if given or "config" in changes:
             with found.gather():
                 require_type(row.type)
@@ -165,7 +165,8 @@ def _clean_new_id(public_id: str | None) -> str:
     return clean
 
 
-def _clean_labels(row: Connector, found: Findings, changes: ConnectorChanges) -> None:
+def clean_labels(row: Connector, found: Findings, changes: ConnectorChanges) -> None:
+    """Put name, tags and health interval on the row as far as they are given, and what is wrong into ``found``."""
     if "name" in changes:
         with found.gather():
             row.name = clean_name(changes["name"])

@@ -1,7 +1,7 @@
 """Checks a connector's config and secrets by its type's models, and puts them on the row."""
 
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any
 
 from django.utils import timezone
@@ -41,19 +41,29 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
         raise reject("/type", str(error)) from None
     found = Findings()
     with found.gather():
-        new_config = _check_config(connector_type, config)
+        _refuse_kept(connector_type, given)
+    with found.gather():
+        new_config = check_config(connector_type, config)
     with found.gather():
         secrets = _merge(row, connector_type, given)
     found.raise_any()
-    if kept := row.secrets_set_at.keys() - given.keys():
-        _refuse_new_target(row, connector_type, new_config, kept)
+    if row.secrets_set_at and (foreign := _new_targets(row, connector_type, new_config)):
+        _refuse_new_target(row, connector_type, foreign, given)
+        # What the type derived from the former secrets was for the former target as well.
+        secrets = secrets and secrets.model_copy(update=dict.fromkeys(connector_type.secrets_model.kept))
     row.config = new_config.model_dump(mode="json")
     if secrets is not None:
         _store(row, secrets, given)
         row.is_missing_secrets = bool(connector_type.missing_secrets(new_config, secrets))
 
 
-def _check_config(connector_type: AnyConnectorType, config: dict[str, Any]) -> Config:
+def _refuse_kept(connector_type: AnyConnectorType, given: Given) -> None:
+    if taken := connector_type.secrets_model.kept & given.keys():
+        raise InvalidInput(FieldError(extend("/secrets", name), "There is no such field.") for name in sorted(taken))
+
+
+def check_config(connector_type: AnyConnectorType, config: dict[str, Any]) -> Config:
+    """Return the config as the type has it; raise InvalidInput."""
     check_storable(config, "/config")
     parsed: Config = parse_model(connector_type.config_model, config, "/config")
     if forbidden := connector_type.check(parsed):
@@ -65,18 +75,24 @@ def _merge(row: Connector, connector_type: AnyConnectorType, given: Given) -> Se
     """Return the secrets as they will be; None when they stay as they are and cannot be read."""
     kept = row.secrets_set_at.keys() - given.keys()
     try:
-        stored = row.secrets.open() if kept else {}
+        stored = row.secrets.open()
     except UndecryptableSecrets as error:
         if not given:
             return None
-        detail = f"{error} Then this one is needed as well; null clears it."
-        raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept)) from None
+        if kept := kept - connector_type.secrets_model.kept:
+            detail = f"{error} Then this one is needed as well; null clears it."
+            raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept)) from None
+        stored = {}
     values: dict[str, SecretStr | None] = {name: stored[name] for name in kept & stored.keys()}
     for name, value in given.items():
         # What is cleared is left out, unless it never stood there: the model tells whether there is such a field.
         if value is not None or name not in row.secrets_set_at:
             values[name] = value
-    return parse_secrets(connector_type, values)
+    secrets = parse_secrets(connector_type, values)
+    if given and stored:
+        with suppress(InvalidInput):  # what no longer fits the type has no successor
+            secrets = connector_type.succeed(parse_secrets(connector_type, stored), secrets)
+    return secrets
 
 
 def parse_secrets(connector_type: AnyConnectorType, values: Given) -> Secrets:
@@ -96,18 +112,21 @@ def parse_secrets(connector_type: AnyConnectorType, values: Given) -> Secrets:
     raise InvalidInput(errors)
 
 
-def _refuse_new_target(
-    row: Connector, connector_type: AnyConnectorType, new_config: Config, kept: AbstractSet[str]
-) -> None:
+def _new_targets(row: Connector, connector_type: AnyConnectorType, new_config: Config) -> tuple[str, str] | None:
+    """Return, in words, the former targets and those that are new; None when there are no new ones."""
     try:
         old = connector_type.targets(parse_model(connector_type.config_model, row.config, "/config"))
     except InvalidInput:
         old = frozenset()
-    if foreign := connector_type.targets(new_config) - old:
-        detail = (
-            f"Enter this secret again: it was given for {', '.join(sorted(old)) or 'another target'} "
-            f"and would now go to {', '.join(sorted(foreign))}."
-        )
+    new = connector_type.targets(new_config) - old
+    return (", ".join(sorted(old)) or "another target", ", ".join(sorted(new))) if new else None
+
+
+def _refuse_new_target(
+    row: Connector, connector_type: AnyConnectorType, foreign: tuple[str, str], given: Given
+) -> None:
+    if kept := row.secrets_set_at.keys() - given.keys() - connector_type.secrets_model.kept:
+        detail = f"Enter this secret again: it was given for {foreign[0]} and would now go to {foreign[1]}."
         raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(kept))
 
 
@@ -116,4 +135,4 @@ def _store(row: Connector, secrets: Secrets, given: Given) -> None:
     now = timezone.now().isoformat()
     if given:
         row.secrets = Sealed.seal(texts)
-    row.secrets_set_at = {name: now if name in given else row.secrets_set_at[name] for name in texts}
+    row.secrets_set_at = {name: now if name in given else row.secrets_set_at.get(name, now) for name in texts}

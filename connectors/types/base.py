@@ -22,9 +22,13 @@ class Config(BaseModel):
 
 
 class Secrets(BaseModel):
-    """Base of a type's secrets. Every field is a SecretStr, or None when it is not set."""
+    """Base of a type's secrets. Every field is a SecretStr, or None when it is not set.
+
+    Those named in ``kept`` nobody enters: the type derives them from others (``succeed``).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    kept: ClassVar[frozenset[str]] = frozenset()
 
     def plaintexts(self) -> list[str]:
         """Every secret that is set, for masking."""
@@ -119,6 +123,10 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     def missing_secrets(self, config: ConfigT, secrets: SecretsT) -> list[str]:
         """Return the names of the secrets that this config needs and that are not set."""
         return []
+
+    def succeed(self, former: SecretsT, secrets: SecretsT) -> SecretsT:
+        """Return ``secrets`` as they are kept when they take the place of ``former`` ones, for the same targets."""
+        return secrets
 
     def template_format(self, config: ConfigT, params: dict[str, Any], field: str) -> TemplateFormat:
         """Return how values are escaped in the templates of this top-level field of ``params``."""

@@ -1,21 +1,26 @@
-"""What is worked out once for a connection: address, headers, TLS. Then a request takes microseconds."""
+"""What is worked out once for a connection: address, headers, terms. Then a request takes microseconds."""
 
 import re
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import orjson
 
 from connectors.net.exchange import Failure, Request
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy
-from connectors.net.tls import Tls
+from connectors.net.headers import check_name, check_value
+from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
+from connectors.net.terms import Overrides, Proxy, Terms
+from connectors.net.urls import BadUrl
 from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
-from connectors.types.http.headers import check_name, check_value
-from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.oauth2 import TokenSource
+from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams
+from connectors.types.http.signing import sign
 from connectors.types.masking import Masker
 from connectors.version import VERSION
 
@@ -25,6 +30,7 @@ _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOT_SEGMENT: Final = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE: Final = "/%:@!$'()*,;~?"
+_KEYS_KEPT: Final = 60.0  # seconds after which signing keys are looked at again: a former one may have ended
 
 
 class BadMessage(ValueError):
@@ -32,60 +38,89 @@ class BadMessage(ValueError):
 
 
 class Client:
-    """Builds the requests of one connection. ``refusal`` says why none can be sent, if so."""
+    """Builds the requests of one connection. ``refusal`` says why none can be sent, if so.
+
+    ``tokens`` is where an access token comes from, for connections that need one.
+    """
 
     def __init__(self, connection: HttpConnection, policy: NetworkPolicy) -> None:
         config = connection.config
         self.connection = connection
         self.policy = policy
         self.refusal: Failure | None = None
+        self.overrides = overrides_of(connection)
+        self.terms = Terms()
         self._base = self._query = ""
         try:
             self._base, _, self._query = policy.check_url(config.url).partition("?")
+            self.terms = policy_for(config.url, self.overrides)
         except BadUrl as error:
             self.refusal = Failure(Reason.BAD_CONFIG, str(error))
         except BlockedTarget as error:
             self.refusal = Failure(Reason.BLOCKED_TARGET, str(error))
+        self.tokens = TokenSource(connection, self.overrides) if config.auth == "oauth2" else None
+        credentials = _authorization(connection)
+        self._guarded = credentials.keys() | ({"authorization"} if config.auth == "oauth2" else set())
         self._headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": JSON_TYPE}
         self._headers |= {name.lower(): value for name, value in config.headers.items()}
-        self._headers |= _authorization(connection)
-        self._timeout = min(config.timeout, policy.timeout)
-        self._tls = _tls(connection)
-        self.masker = Masker(_secrets(connection))
+        self._headers |= credentials
+        self._keys: list[bytes] = []
+        self._keys_until = 0.0
+        self._masker = Masker(_secrets(connection))
+
+    @property
+    def masker(self) -> Masker:
+        """What takes the connection's secrets out of texts, its access token among them."""
+        return self._masker if self.tokens is None else self.tokens.masker
 
     def request(self, message: Message[HttpParams]) -> Request:
-        """Return the request for a message; raise BadMessage."""
+        """Return the request for a message; raise BadMessage, or NoToken when no access token can be had."""
         params = message.params
-        headers = {
-            **self._headers,
-            "webhook-id": message.webhook_id,
-            "webhook-timestamp": str(int(time.time())),
-        }
+        timestamp = str(int(time.time()))
+        headers = {**self._headers, "webhook-id": message.webhook_id, "webhook-timestamp": timestamp}
         if params.headers:
             self._add_headers(headers, params.headers)
         method = params.method or self.connection.config.method
         body = None if method == "GET" else _write_body(params.body)
         if body is None:
             del headers["content-type"]
-        return Request(method, self._url(params), headers, body, self._timeout, self._tls, message.key)
+        if self.connection.config.signed:
+            headers["webhook-signature"] = sign(self._signing_keys(), message.webhook_id, timestamp, body)
+        if self.tokens is not None:
+            headers["authorization"] = self.tokens.header()
+        terms = self.terms
+        return Request(
+            method, self._url(params), headers, body, terms.timeout, terms.tls, terms.proxy, terms.max_body, message
+        )
 
     def probe_request(self, timeout: float) -> Request:
-        """Return a request that asks whether the system is there and says nothing to it."""
+        """Return a request that asks whether the system is there and says nothing to it; raise NoToken."""
         url = f"{self._base}?{self._query}" if self._query else self._base
         headers = {name: value for name, value in self._headers.items() if name != "content-type"}
-        return Request("HEAD", url, headers, None, min(timeout, self._timeout), self._tls)
+        if self.tokens is not None:
+            headers["authorization"] = self.tokens.header()
+        terms = self.terms
+        chosen = self.connection.config.probe_method
+        method = "HEAD" if chosen == "none" else chosen
+        return Request(method, url, headers, None, min(timeout, terms.timeout), terms.tls, terms.proxy)
 
     def _add_headers(self, headers: dict[str, str], added: Mapping[str, str]) -> None:
         for name, value in added.items():
             lower = name.lower()
-            if lower == "authorization" and self.connection.config.auth != "none":
-                raise BadMessage("The connector's authentication sets the header authorization.")
+            if lower in self._guarded:
+                raise BadMessage(f"The connector itself sets the header {lower}.")
             try:
                 check_name(name)
                 check_value(name, value)
             except ValueError as error:
                 raise BadMessage(str(error)) from None
             headers[lower] = value
+
+    def _signing_keys(self) -> list[bytes]:
+        if (now := time.monotonic()) > self._keys_until:
+            self._keys = self.connection.secrets.signing_keys(datetime.now(UTC))
+            self._keys_until = now + _KEYS_KEPT
+        return self._keys
 
     def _url(self, params: HttpParams) -> str:
         url = self._base
@@ -99,13 +134,38 @@ class Client:
         return f"{url}?{'&'.join(pairs)}" if pairs else url
 
 
-def _authorization(connection: HttpConnection) -> dict[str, str]:
+def overrides_of(connection: HttpConnection) -> Overrides:
+    """Return what the connector says in place of the installation's terms."""
     config = connection.config
+    return Overrides(
+        verify=None if config.verify == "default" else config.verify,
+        ca=config.ca or None,
+        client=connection.secrets.client_pair(config.client_cert),
+        proxy=_proxy(connection),
+        timeout=config.timeout,
+    )
+
+
+def _proxy(connection: HttpConnection) -> Proxy | Literal["direct"] | None:
+    config, password = connection.config, connection.secrets.proxy_password
+    if config.proxy_url == "direct":
+        return "direct"
+    if not config.proxy_url:
+        return None
+    return Proxy(config.proxy_url, config.proxy_username, password.get_secret_value() if password else "")
+
+
+def _authorization(connection: HttpConnection) -> dict[str, str]:
+    """Return the headers that are secret, names in lower case."""
+    config, secrets = connection.config, connection.secrets
+    found = {name.lower(): value for name, value in secrets.header_pairs()}
     if config.auth == "basic":
-        return {"authorization": f"Basic {b64encode(_credentials(connection).encode()).decode()}"}
-    if config.auth == "bearer" and connection.secrets.token:
-        return {"authorization": f"Bearer {connection.secrets.token.get_secret_value()}"}
-    return {}
+        found["authorization"] = f"Basic {b64encode(_credentials(connection).encode()).decode()}"
+    elif config.auth == "bearer" and secrets.token:
+        found["authorization"] = f"Bearer {secrets.token.get_secret_value()}"
+    elif config.auth == "api_key" and secrets.api_key:
+        found[config.api_key_header.lower()] = secrets.api_key.get_secret_value()
+    return found
 
 
 def _credentials(connection: HttpConnection) -> str:
@@ -116,13 +176,6 @@ def _credentials(connection: HttpConnection) -> str:
 def _secrets(connection: HttpConnection) -> list[str]:
     secrets = connection.secrets.plaintexts()
     return [*secrets, _credentials(connection)] if connection.config.auth == "basic" else secrets
-
-
-def _tls(connection: HttpConnection) -> Tls:
-    config, key = connection.config, connection.secrets.client_key
-    if not config.client_cert:
-        return Tls(config.verify, config.ca)
-    return Tls(config.verify, config.ca, config.client_cert, key.get_secret_value() if key else "")
 
 
 def _write_body(body: Any) -> bytes | None:

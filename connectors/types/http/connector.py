@@ -1,23 +1,25 @@
 """The HTTP connector type."""
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 from django.conf import settings
 
-from connectors.net.exchange import Request
-from connectors.net.http import send_many
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, parse_url
-from connectors.outcomes import Outcome, Reason
+from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
+from connectors.net.urls import BadUrl, parse_url
+from connectors.outcomes import Outcome
 from connectors.steps import Step
 from connectors.types.base import ConnectorType, Message, TemplateFormat
-from connectors.types.http.client import BadMessage, Client, HttpConnection
-from connectors.types.http.outcomes import clean, outcome
+from connectors.types.http.client import Client, HttpConnection
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.outcomes import clean
 from connectors.types.http.probing import probe_http
-from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams
+from connectors.types.http.sending import Sending
+from connectors.types.http.signing import succeed
 from spaces.errors import FieldError
 
 _MAX_CLIENTS: Final = 256
@@ -40,28 +42,41 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
         self._lock = threading.Lock()
 
     def check(self, config: HttpConfig) -> list[FieldError]:
-        policy = NetworkPolicy.current()
-        errors = []
-        try:
-            policy.check_url(config.url)
-        except (BadUrl, BlockedTarget) as error:
-            errors.append(FieldError("/url", str(error)))
-        # The default stands for "as long as usual" and gives way to a lower limit without a word.
-        if config.timeout > policy.timeout and config.timeout != DEFAULT_TIMEOUT:
-            errors.append(FieldError("/timeout", f"Use at most {policy.timeout:g} s: NETWORK_TIMEOUT sets the limit."))
+        errors = [
+            FieldError(pointer, problem)
+            for pointer, url in (
+                ("/url", config.url),
+                ("/token_url", config.token_url if config.auth == "oauth2" else ""),
+                ("/proxy_url", config.proxy_url.removeprefix("direct")),
+            )
+            if url and (problem := _why_refused(url))
+        ]
+        if not errors:
+            # The default stands for "as long as usual" and gives way to a lower limit without a word.
+            limit = policy_for(config.url).timeout
+            if config.timeout > limit and config.timeout != DEFAULT_TIMEOUT:
+                errors.append(FieldError("/timeout", f"Use at most {limit:g} s: the installation sets the limit."))
         return errors
 
     def missing_secrets(self, config: HttpConfig, secrets: HttpSecrets) -> list[str]:
         needed = {
             "password": config.auth == "basic",
             "token": config.auth == "bearer",
+            "api_key": config.auth == "api_key",
+            "client_secret": config.auth == "oauth2",
+            "signing_secret": config.signed,
             "client_key": bool(config.client_cert),
+            "proxy_password": bool(config.proxy_username),
         }
         return [name for name, is_needed in needed.items() if is_needed and not getattr(secrets, name)]
 
     def targets(self, config: HttpConfig) -> frozenset[str]:
-        origin, _ = parse_url(config.url)
-        return frozenset({f"{origin.scheme}://{origin.host}:{origin.port}"})
+        urls = [config.url, config.token_url if config.auth == "oauth2" else "", config.proxy_url]
+        origins = [parse_url(url)[0] for url in urls if url not in ("", "direct")]
+        return frozenset(f"{origin.scheme}://{origin.host}:{origin.port}" for origin in origins)
+
+    def succeed(self, former: HttpSecrets, secrets: HttpSecrets) -> HttpSecrets:
+        return succeed(former, secrets)
 
     def template_format(self, config: HttpConfig, params: dict[str, Any], field: str) -> TemplateFormat:
         if field in {"path", "query"}:
@@ -78,18 +93,13 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
         if refusal := client.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
-        refused: deque[Outcome] = deque()
-        key = (self.id, connection.id, connection.version)
-        requests = _requests(client, messages, refused)
-        for request, result in send_many(requests, key=key, concurrency=settings.CONNECTOR_CONCURRENCY):
-            yield outcome(request, result, client.masker)
-            while refused:
-                yield refused.popleft()
-        yield from refused
+        yield from Sending(client, messages).outcomes(
+            (self.id, connection.id, connection.version), settings.CONNECTOR_CONCURRENCY
+        )
 
     def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:
         client = self._client(connection)
-        for step in probe_http(connection.config.url, client.probe_request, timeout=timeout):
+        for step in probe_http(client, timeout=timeout):
             # What the system says stands in a detail: it may say a secret back.
             yield replace(step, detail=clean(step.detail, client.masker))
 
@@ -107,14 +117,12 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             return client
 
 
-def _requests(client: Client, messages: Iterable[Message[HttpParams]], refused: deque[Outcome]) -> Iterator[Request]:
-    for message in messages:
-        try:
-            request = client.request(message)
-        except BadMessage as error:
-            refused.append(Outcome(message.key, Reason.TEMPLATE_ERROR, str(error)))
-        else:
-            yield request
+def _why_refused(url: str) -> str:
+    try:
+        NetworkPolicy.current().check_url(url)
+    except (BadUrl, BlockedTarget) as error:
+        return str(error)
+    return ""
 
 
 def _content_type(headers: object) -> str:

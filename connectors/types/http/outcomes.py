@@ -24,6 +24,8 @@ _KEPT_HEADERS: Final = (
     "x-correlation-id",
 )
 _SPECIAL: Final[dict[int, Reason]] = {
+    # Only a proxy says so: no fault of the message.
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: Reason.RETRY_CONNECT,
     HTTPStatus.REQUEST_TIMEOUT: Reason.RETRY_TIMEOUT,
     HTTPStatus.CONFLICT: Reason.RETRY_HTTP_5XX,
     HTTPStatus.TOO_EARLY: Reason.RETRY_HTTP_5XX,
@@ -34,7 +36,10 @@ _decoder = getincrementaldecoder("utf-8")
 
 
 def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
-    """Return the outcome of one exchange, fit for the event log: masked and JSON-safe."""
+    """Return the outcome of one exchange, fit for the event log: masked and JSON-safe.
+
+    The request's tag is its message.
+    """
     summary = {
         "method": request.method,
         "url": masker.mask(request.url),
@@ -42,11 +47,11 @@ def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
     }
     if isinstance(result, Failure):
         detail = clean(result.detail, masker)
-        return Outcome(request.tag, result.reason, detail, duration=result.duration, request=summary)
+        return Outcome(request.tag.key, result.reason, detail, duration=result.duration, request=summary)
     reason = reason_for(result.status)
     wait = result.headers.get("retry-after")
     return Outcome(
-        request.tag,
+        request.tag.key,
         reason,
         _explain_redirect(result, masker) if reason is Reason.BAD_CONFIG else _status_line(result.status),
         parse_retry_after(wait) if wait and reason.is_retry else None,

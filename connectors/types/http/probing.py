@@ -1,16 +1,19 @@
 """The steps of a probe over HTTP: one real request that says nothing, taken apart."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from connectors.net.exchange import Certificate, Failure, Request, Response, Trace
 from connectors.net.http import trace
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, Origin, parse_url
+from connectors.net.policy import BlockedTarget, check_proxy
 from connectors.net.resolver import NameNotFound, resolve
+from connectors.net.urls import BadUrl, Origin, parse_url
 from connectors.outcomes import Reason
 from connectors.steps import Step
+from connectors.types.http.client import Client
+from connectors.types.http.oauth2 import NoToken, TokenSource
 from connectors.types.http.outcomes import reason_for
 
 SOON: Final = 21  # days before its end from which a certificate is worth a word
@@ -36,6 +39,7 @@ _TLS_ADVICE: Final = (
     ("host name", "The certificate is for another host: use the name that stands in it."),
     ("certificate required", "The system wants a client certificate."),
 )
+_CLIENT_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
 _STATUS_ADVICE: Final = {
     401: "The credentials are missing or wrong.",
     403: "The credentials are not allowed to do this, or the address wants others.",
@@ -46,32 +50,51 @@ _STATUS_ADVICE: Final = {
 _OTHER_METHOD: Final = frozenset({400, 404, 405, 406, 411, 415, 422, 501})
 
 
-def probe_http(url: str, make_request: Callable[[float], Request], *, timeout: float) -> Iterator[Step]:
-    """Yield the steps parse, resolve, policy, connect, tls, request and status, as far as they go.
+def probe_http(client: Client, *, timeout: float) -> Iterator[Step]:
+    """Yield the steps parse, resolve, policy, token, connect, tls, request and status, as far as they go.
 
-    ``make_request`` builds the request for the seconds that are left of ``timeout``.
+    Which of them there are depends on the connection: resolve for a name, token for OAuth 2, tls for https.
     """
     deadline = time.monotonic() + timeout
+    config = client.connection.config
     try:
-        origin, _ = parse_url(url)
+        origin, _ = parse_url(config.url)
     except BadUrl as error:
         yield Step("parse", str(error), reason=Reason.BAD_CONFIG, advice="Correct the URL.")
         return
     yield Step("parse", f"{origin.scheme.upper()} to {origin.host}, port {origin.port}.")
-    for step in _vet(origin):
+    for step in _vet(client, origin):
         yield step
         if not step.reason.is_ok:
             return
-    request = make_request(max(deadline - time.monotonic(), 0.1))
+    if client.tokens is not None:
+        step = _authorize(client.tokens)
+        yield step
+        if not step.reason.is_ok:
+            return
+    request = client.probe_request(max(deadline - time.monotonic(), 0.1))
     result, traced = trace(request)
-    yield from _take_apart(origin, request, result, traced)
+    for step in _take_apart(origin, request, result, traced):
+        if config.probe_method == "none" and step.name in ("request", "status"):
+            return
+        yield step
 
 
-def _vet(origin: Origin) -> Iterator[Step]:
-    policy = NetworkPolicy.current()
+def _authorize(tokens: TokenSource) -> Step:
+    began = time.monotonic()
+    try:
+        tokens.header()
+    except NoToken as error:
+        return Step("token", error.failure.detail, time.monotonic() - began, error.failure.reason, _CLIENT_ADVICE)
+    return Step("token", f"The access token is good for {tokens.lasts()} s.", time.monotonic() - began)
+
+
+def _vet(client: Client, origin: Origin) -> Iterator[Step]:
+    policy, proxy = client.policy, client.terms.proxy
     try:
         policy.check_origin(origin)
-        if not origin.is_address:
+        check_proxy(policy, proxy)
+        if not origin.is_address and proxy is None:
             began = time.monotonic()
             addresses = resolve(origin.host)
             many = "1 address" if len(addresses) == 1 else f"{len(addresses)} addresses"
@@ -89,7 +112,8 @@ def _vet(origin: Origin) -> Iterator[Step]:
     except BlockedTarget as error:
         yield Step("policy", str(error), reason=Reason.BLOCKED_TARGET, advice=_ASK_NETWORK)
     else:
-        yield Step("policy", "The installation allows this target.")
+        over = f" It is reached over the proxy {proxy.host}." if proxy is not None else ""
+        yield Step("policy", f"The installation allows this target.{over}")
 
 
 def _take_apart(origin: Origin, request: Request, result: Response | Failure, traced: Trace | None) -> Iterator[Step]:

@@ -2,21 +2,24 @@
 
 from typing import Literal
 
-from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
-from connectors.net.policy import MAX_URL, parse_url
+from connectors.net.headers import check_name, check_value
 from connectors.net.tls import check_certificates
-from connectors.types.base import Config, Params, Secrets
-from connectors.types.http.headers import check_name, check_value
+from connectors.net.urls import MAX_URL, parse_url
+from connectors.types.base import Config, Params
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
-Auth = Literal["none", "basic", "bearer"]
-Verify = Literal["full", "certificate", "none"]
+Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
+Verify = Literal["default", "full", "certificate", "none"]
+ClientAuth = Literal["header", "body"]
+ProbeMethod = Literal["HEAD", "GET", "OPTIONS", "none"]
 
 DEFAULT_TIMEOUT = 15.0  # seconds
 JSON_TYPE = "application/json"
-_MAX_PEM = 256 * 1024
-_PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
+MAX_PEM = 256 * 1024
+PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
+_TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
 class HttpConfig(Config):
@@ -43,28 +46,82 @@ class HttpConfig(Config):
         ge=1,
         le=300,
     )
-    auth: Auth = Field("none", title="Authentication", description="Basic (RFC 7617) or a bearer token (RFC 6750).")
+    auth: Auth = Field(
+        "none",
+        title="Authentication",
+        description=(
+            "basic (RFC 7617), bearer: a token of its own (RFC 6750), api_key: a key in a header, oauth2: tokens from "
+            "a token endpoint (client credentials, RFC 6749, section 4.4)."
+        ),
+    )
     username: str = Field(
         "", title="User name", description="For basic authentication.", max_length=256, validate_default=True
     )
+    api_key_header: str = Field(
+        "X-API-Key", title="API key header", description="The header that carries the API key.", max_length=256
+    )
+    token_url: str = Field(
+        "",
+        title="Token endpoint",
+        description="For OAuth 2. The client secret goes there, by the terms of this connector.",
+        max_length=MAX_URL,
+        validate_default=True,
+    )
+    client_id: str = Field("", title="Client ID", description="For OAuth 2.", max_length=1024, validate_default=True)
+    scope: str = Field("", title="Scope", description="For OAuth 2: the scopes to ask for, by space.", max_length=2048)
+    token_fields: dict[str, str] = Field(
+        default_factory=dict,
+        title="Further token fields",
+        description="For OAuth 2: what else the token endpoint wants, such as an audience.",
+        max_length=20,
+    )
+    client_auth: ClientAuth = Field(
+        "header",
+        title="Client authentication",
+        description="For OAuth 2: the client's ID and secret go in a header (basic) or in the body.",
+    )
+    signed: bool = Field(
+        False,
+        title="Sign messages",
+        description=(
+            "As Standard Webhooks has it, with the signing secret. A secret that is replaced signs along for 24 hours."
+        ),
+    )
+    probe_method: ProbeMethod = Field(
+        "HEAD",
+        title="Test method",
+        description="What a test and the health checks ask with. none: they end once the connection stands.",
+    )
+    proxy_url: str = Field(
+        "",
+        title="Proxy",
+        description="http://host:port or https://host:port; direct: none. Empty: as the installation has it.",
+        max_length=MAX_URL,
+    )
+    proxy_username: str = Field(
+        "", title="User name at the proxy", description="Where the proxy wants one.", max_length=256
+    )
     verify: Verify = Field(
-        "full",
+        "default",
         title="TLS verification",
-        description="full: certificate and host name. certificate: not the host name. none: nothing, for tests only.",
+        description=(
+            "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
+            "none: nothing, for tests only."
+        ),
     )
     ca: str = Field(
         "",
         title="Certificate authorities",
-        description="PEM. Trusted in place of the system's.",
-        max_length=_MAX_PEM,
-        json_schema_extra=_PEM,
+        description="PEM. Trusted in place of those of the installation.",
+        max_length=MAX_PEM,
+        json_schema_extra=PEM,
     )
     client_cert: str = Field(
         "",
         title="Client certificate",
         description="PEM, with its chain. Its key is a secret.",
-        max_length=_MAX_PEM,
-        json_schema_extra=_PEM,
+        max_length=MAX_PEM,
+        json_schema_extra=PEM,
     )
 
     @field_validator("url")
@@ -83,10 +140,58 @@ class HttpConfig(Config):
             raise ValueError("A header stands here twice; names do not differ by upper and lower case.")
         return headers
 
+    @field_validator("api_key_header")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        check_name(value)
+        return value
+
+    @field_validator("token_url")
+    @classmethod
+    def _is_token_url(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            parse_url(value)
+        elif info.data.get("auth") == "oauth2":
+            raise ValueError("OAuth 2 needs a token endpoint.")
+        return value
+
+    @field_validator("client_id")
+    @classmethod
+    def _names_the_client(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("auth") == "oauth2" and not value:
+            raise ValueError("OAuth 2 needs a client ID.")
+        return value
+
+    @field_validator("token_fields")
+    @classmethod
+    def _leave_the_standard_ones(cls, fields: dict[str, str]) -> dict[str, str]:
+        if taken := fields.keys() & _TOKEN_FIELDS:
+            raise ValueError(f"{min(taken)} is set by Switchyard or has a field of its own.")
+        return fields
+
+    @field_validator("proxy_url")
+    @classmethod
+    def _is_proxy(cls, value: str) -> str:
+        if value in ("", "direct"):
+            return value
+        origin, rest = parse_url(value)
+        if rest != "/":
+            raise ValueError("Write the scheme, host and port of the proxy only.")
+        return f"{origin.scheme}://{origin.authority}"
+
+    @field_validator("proxy_username")
+    @classmethod
+    def _is_printable(cls, value: str) -> str:
+        if ":" in value or not value.isprintable():
+            raise ValueError("A user name has no colon and no control characters.")
+        return value
+
     @field_validator("auth")
     @classmethod
     def _sets_its_header_alone(cls, value: Auth, info: ValidationInfo) -> Auth:
-        if value != "none" and any(name.lower() == "authorization" for name in info.data.get("headers", ())):
+        if value not in ("none", "api_key") and any(
+            name.lower() == "authorization" for name in info.data.get("headers", ())
+        ):
             raise ValueError("The headers have an authorization already; take it out.")
         return value
 
@@ -106,37 +211,6 @@ class HttpConfig(Config):
             raise ValueError("Take out the private key: it is a secret and has a field of its own.")
         if value:
             check_certificates(value)
-        return value
-
-
-class HttpSecrets(Secrets):
-    """What must not be seen."""
-
-    password: SecretStr | None = Field(None, title="Password", description="For basic authentication.", max_length=1024)
-    token: SecretStr | None = Field(
-        None, title="Bearer token", description="For bearer authentication.", max_length=8000
-    )
-    client_key: SecretStr | None = Field(
-        None,
-        title="Key of the client certificate",
-        description="PEM, without a passphrase.",
-        max_length=_MAX_PEM,
-        json_schema_extra=_PEM,
-    )
-
-    @field_validator("token")
-    @classmethod
-    def _fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            check_value("authorization", value.get_secret_value())
-        return value
-
-    @field_validator("client_key")
-    @classmethod
-    def _is_plain_key(cls, value: SecretStr | None) -> SecretStr | None:
-        pem = value.get_secret_value() if value else ""
-        if pem and ("PRIVATE KEY" not in pem or "ENCRYPTED" in pem):
-            raise ValueError("This is not a private key in PEM without a passphrase.")
         return value
 
 

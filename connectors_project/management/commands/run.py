@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from connectors.net.listening import answers, try_to_listen
+from connectors.net.policy import NetworkPolicy
 from connectors_project.addresses import own_host, own_url
 from connectors_project.bootstrap import CannotSetUp, set_up
 from connectors_project.demo.content import point_demo_to_receiver
@@ -55,7 +56,9 @@ class Command(BaseCommand):
 
     def _serve(self) -> None:
         # A worker may finish the requests that it is in the middle of.
-        supervisor = Supervisor(_commands(), stop_seconds=settings.NETWORK_TIMEOUT + 10, output=sys.stdout)
+        supervisor = Supervisor(
+            _commands(), stop_seconds=NetworkPolicy.current().longest_timeout() + 10, output=sys.stdout
+        )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             # nohup ignores SIGHUP on purpose.
             if signal.getsignal(number) is not signal.SIG_IGN:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from connectors.net.exchange import MAX_BODY, Failure, Request, Response, Result
+from connectors.net.exchange import Failure, Request, Response, Result
 from connectors.net.http import send, send_many
+from connectors.net.terms import KEPT_BODY
 from connectors.outcomes import Reason
 from tests.contract.scripted import Peer, Script, answering, http_answer, scripted
 
@@ -54,7 +55,7 @@ def test_row_37_endless_body_is_cut_and_its_status_counts() -> None:
         peer.send(OK + b"\r\n")
         peer.flood(b"x" * 65536)
 
-    assert_answers(exchange(after_request(flood)), 200, b"x" * MAX_BODY)
+    assert_answers(exchange(after_request(flood)), 200, b"x" * KEPT_BODY)
 
 
 def test_row_37_endless_chunked_body_is_cut_and_its_status_counts() -> None:
@@ -62,7 +63,7 @@ def test_row_37_endless_chunked_body_is_cut_and_its_status_counts() -> None:
         peer.send(OK + b"transfer-encoding: chunked\r\n\r\n")
         peer.flood(b"400\r\n" + b"x" * 1024 + b"\r\n")
 
-    assert_answers(exchange(after_request(flood)), 200, b"x" * MAX_BODY)
+    assert_answers(exchange(after_request(flood)), 200, b"x" * KEPT_BODY)
 
 
 def test_row_37_body_in_drips_ends_at_the_deadline() -> None:
@@ -164,7 +165,7 @@ def test_row_37_204_with_a_body_is_an_answer_and_the_body_answers_nothing_else()
 def test_row_37_gzip_bomb_is_kept_as_it_came() -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     result = exchange(answering(http_answer(200, bomb, b"content-encoding: gzip")))
-    assert_answers(result, 200, bomb[:MAX_BODY])
+    assert_answers(result, 200, bomb[:KEPT_BODY])
 
 
 @pytest.mark.parametrize("line", [b"a: b\x00c", b"\x00: b", b"\x00"])

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.net.exchange import MAX_BODY, Failure, Request, Response, Result
+from connectors.net.exchange import Failure, Request, Response, Result
 from connectors.net.http import send, send_many
 from connectors.net.pool import Pool, pool
+from connectors.net.terms import KEPT_BODY
 from connectors.outcomes import Reason
 from tests.contract.scripted import Peer, answering, header, http_answer, scripted
 from tests.servers import free_port, wait_until
@@ -312,9 +313,9 @@ def test_a_url_that_was_not_rebuilt_by_the_policy_is_refused() -> None:
 
 
 def test_the_stored_body_is_cut_and_the_status_still_counts() -> None:
-    with scripted(answering(http_answer(200, b"x" * MAX_BODY))) as server:
+    with scripted(answering(http_answer(200, b"x" * KEPT_BODY))) as server:
         answer = response(send(get(server.url), key=1))
-    assert (len(answer.body), answer.is_cut) == (MAX_BODY, False)
+    assert (len(answer.body), answer.is_cut) == (KEPT_BODY, False)
     with scripted(answering(http_answer(503, b"x" * 1_000_000))) as server:
         answer = response(send(get(server.url), key=1))
-    assert (answer.status, len(answer.body), answer.is_cut) == (503, MAX_BODY, True)
+    assert (answer.status, len(answer.body), answer.is_cut) == (503, KEPT_BODY, True)

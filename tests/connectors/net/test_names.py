@@ -13,8 +13,8 @@ from connectors.net import resolver
 from connectors.net.channel import Channel
 from connectors.net.exchange import Failure, Request, Response, Result
 from connectors.net.http import send, send_many
-from connectors.net.policy import Origin
 from connectors.net.pool import pool
+from connectors.net.urls import Origin
 from connectors.outcomes import Reason
 from tests.contract.scripted import ScriptedServer, answering, header, http_answer, scripted
 

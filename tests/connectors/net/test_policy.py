@@ -3,7 +3,8 @@
 import pytest
 from pytest_django import Settings
 
-from connectors.net.policy import BadUrl, BlockedTarget, NetworkPolicy, parse_url
+from connectors.net.policy import BlockedTarget, NetworkPolicy
+from connectors.net.urls import BadUrl, parse_url
 
 
 @pytest.fixture(autouse=True)

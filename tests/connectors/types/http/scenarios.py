@@ -11,7 +11,8 @@ import trustme
 
 from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
-from connectors.types.http.schemas import HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.schemas import HttpConfig, HttpParams
 from tests.contract.harness import CANARY, TIMEOUT, Scenario
 from tests.contract.scripted import Peer, Script, answering, http_answer, scripted
 from tests.servers import free_port
@@ -29,8 +30,17 @@ def message(key: int) -> Message[HttpParams]:
 def connect(url: str, **config: Any) -> HttpConnection:
     """Return a connection with the canary in every secret."""
     settings = {"url": url, "timeout": TIMEOUT, "auth": "basic", "username": "user"} | config
-    key = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----"
-    secrets = HttpSecrets.model_validate({"password": CANARY, "token": f"token-{CANARY}", "client_key": key})
+    secrets = HttpSecrets.model_validate(
+        {
+            "password": CANARY,
+            "token": f"token-{CANARY}",
+            "api_key": f"key-{CANARY}",
+            "client_secret": f"client-{CANARY}",
+            "headers": f"X-Secret: header-{CANARY}",
+            "client_passphrase": f"phrase-{CANARY}",
+            "proxy_password": f"proxy-{CANARY}",
+        }
+    )
     return Connection(1, 1, HttpConfig.model_validate(settings), secrets)
 
 

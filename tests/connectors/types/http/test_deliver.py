@@ -12,12 +12,13 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from connectors.net.headers import RESERVED
 from connectors.net.pool import pool
 from connectors.outcomes import Outcome, Reason
 from connectors.types.base import Connection, Message
 from connectors.types.http import connector_type
-from connectors.types.http.headers import RESERVED
-from connectors.types.http.schemas import HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.schemas import HttpConfig, HttpParams
 from connectors.version import VERSION
 from tests.contract.scripted import Peer, ScriptedServer, answering, header, http_answer, scripted
 

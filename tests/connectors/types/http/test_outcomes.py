@@ -8,9 +8,12 @@ import time_machine
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.net.exchange import MAX_BODY, Request, Response
+from connectors.net.exchange import Request, Response
+from connectors.net.terms import KEPT_BODY
 from connectors.outcomes import Outcome, Reason
+from connectors.types.base import Message
 from connectors.types.http.outcomes import MAX_RETRY_AFTER, outcome, parse_retry_after, reason_for
+from connectors.types.http.schemas import HttpParams
 from connectors.types.masking import MASK, Masker
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -21,6 +24,7 @@ EXPECTED = (
     | dict.fromkeys(range(400, 500), Reason.PERMANENT_4XX)
     | dict.fromkeys(range(500, 1000), Reason.RETRY_HTTP_5XX)
     | {
+        407: Reason.RETRY_CONNECT,
         408: Reason.RETRY_TIMEOUT,
         409: Reason.RETRY_HTTP_5XX,
         410: Reason.PERMANENT_410,
@@ -38,7 +42,7 @@ def judge(
     is_cut: bool = False,
     secrets: tuple[str, ...] = (),
 ) -> Outcome:
-    request = Request("POST", "https://hooks.example.com/a?b=c", {}, b"12345", tag=7)
+    request = Request("POST", "https://hooks.example.com/a?b=c", {}, b"12345", tag=Message(7, "msg_7", HttpParams()))
     return outcome(request, Response(status, headers or {}, body, is_cut, 0.25), Masker(secrets))
 
 
@@ -129,8 +133,8 @@ def test_a_body_is_text_that_jsonb_takes() -> None:
 
 
 def test_a_cut_body_does_not_end_in_half_a_character() -> None:
-    body = ("x" + "ü" * MAX_BODY).encode()[:MAX_BODY]
-    assert judge(200, body, is_cut=True).response["body"] == "x" + "ü" * (MAX_BODY // 2 - 1)
+    body = ("x" + "ü" * KEPT_BODY).encode()[:KEPT_BODY]
+    assert judge(200, body, is_cut=True).response["body"] == "x" + "ü" * (KEPT_BODY // 2 - 1)
 
 
 def test_a_secret_in_utf_16_is_masked() -> None:
@@ -138,7 +142,7 @@ def test_a_secret_in_utf_16_is_masked() -> None:
 
 
 def test_a_secret_in_the_url_is_masked() -> None:
-    request = Request("GET", "https://hooks.example.com/?key=hunter22", {}, tag=1)
+    request = Request("GET", "https://hooks.example.com/?key=hunter22", {}, tag=Message(1, "msg_1", HttpParams()))
     told = outcome(request, Response(200, {}, b"", False, 0.1), Masker(["hunter22"]))
     assert told.request["url"] == f"https://hooks.example.com/?key={MASK}"
 

@@ -7,9 +7,10 @@ import trustme
 from pydantic import ValidationError
 from pytest_django import Settings
 
+from connectors.net.headers import RESERVED
 from connectors.types.http import connector_type
-from connectors.types.http.headers import RESERVED
-from connectors.types.http.schemas import HttpConfig, HttpParams, HttpSecrets
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.schemas import HttpConfig, HttpParams
 
 URL = "https://hooks.example.com/events"
 LEAF = trustme.CA().issue_cert("client.test")
@@ -33,7 +34,7 @@ def test_a_url_is_all_that_is_needed() -> None:
         "POST",
         15,
         "none",
-        "full",
+        "default",
         {},
     )
 

@@ -1,0 +1,183 @@
+"""Access tokens by client credentials (RFC 6749, section 4.4), fetched before they are needed and shared."""
+
+import json
+import threading
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+from pydantic import SecretStr
+
+from connectors.net.exchange import Failure, Request, Response
+from connectors.net.http import send
+from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
+from connectors.net.terms import Overrides
+from connectors.net.urls import BadUrl
+from connectors.outcomes import Reason
+from connectors.tokens import Token, drop_token, keep_token, load_token
+from connectors.types.base import Connection
+from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.schemas import HttpConfig
+from connectors.types.masking import Masker
+from connectors.version import VERSION
+
+EARLY: Final = timedelta(seconds=60)  # a token that ends sooner is replaced
+FRESH: Final = timedelta(seconds=10)  # one that was refused this soon is not to blame
+_UNSAID: Final = 300  # seconds that a token lasts when the endpoint does not say
+_LONGEST: Final = 30 * 24 * 3600
+_TIMEOUT: Final = 10.0
+_MOST_SAID: Final = 300  # characters of what the endpoint says of an error
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class NoToken(Exception):
+    """The token endpoint gave no token: ``failure`` says why."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: Token
+    since: datetime
+
+
+class TokenSource:
+    """The tokens of one connection. May be used by several threads."""
+
+    def __init__(self, connection: Connection[HttpConfig, HttpSecrets], overrides: Overrides) -> None:
+        self._connection = connection
+        self._overrides = overrides
+        self._held: _Held | None = None
+        self._lock = threading.Lock()
+        self._own = [*connection.secrets.plaintexts(), _credentials(connection)]
+        self.masker = Masker(self._own)
+
+    def header(self) -> str:
+        """Return the value of the header ``authorization``; raise NoToken."""
+        with self._lock:
+            if self._held is None or not _lasts(self._held.token):
+                self._held = self._shared(other_than=None) or self._fetch()
+            return _header(self._held.token)
+
+    def replaces(self, header: str) -> bool:
+        """Whether a request that was refused with this header may be sent again, with another token.
+
+        Not when the token is fresh: then something else is wrong, and asking again would not help.
+        """
+        with self._lock:
+            if self._held is None or _header(self._held.token) != header:
+                return True
+            if datetime.now(UTC) - self._held.since < FRESH:
+                return False
+            self._held = self._shared(other_than=header)
+            if self._held is None and self._connection.id is not None:
+                drop_token(self._connection.id, self._connection.version)
+            return True
+
+    def lasts(self) -> int:
+        """Return how many seconds the token in use lasts."""
+        return 0 if self._held is None else int((self._held.token.expires_at - datetime.now(UTC)).total_seconds())
+
+    def _shared(self, other_than: str | None) -> _Held | None:
+        """Return the token that another process keeps, if it is good for a while."""
+        if self._connection.id is None:
+            return None
+        token = load_token(self._connection.id, self._connection.version)
+        if token is None or not _lasts(token) or _header(token) == other_than:
+            return None
+        self.masker = Masker([*self._own, token.text.get_secret_value()])
+        return _Held(token, datetime.now(UTC) - FRESH)
+
+    def _fetch(self) -> _Held:
+        result = send(self._request(), key=("token", self._connection.id, self._connection.version))
+        if isinstance(result, Failure):
+            detail = f"The token endpoint: {self.masker.mask(result.detail)}"
+            raise NoToken(Failure(result.reason, detail, result.duration))
+        token = _read(result, self.masker)
+        self.masker = Masker([*self._own, token.text.get_secret_value()])
+        if self._connection.id is not None:
+            keep_token(self._connection.id, self._connection.version, token)
+        return _Held(token, datetime.now(UTC))
+
+    def _request(self) -> Request:
+        config = self._connection.config
+        try:
+            url = NetworkPolicy.current().check_url(config.token_url)
+            terms = policy_for(config.token_url, self._overrides)
+        except BadUrl as error:
+            raise NoToken(Failure(Reason.BAD_CONFIG, f"The token endpoint: {error}")) from None
+        except BlockedTarget as error:
+            raise NoToken(Failure(Reason.BLOCKED_TARGET, f"The token endpoint: {error}")) from None
+        form = {"grant_type": "client_credentials", **config.token_fields}
+        if config.scope:
+            form["scope"] = config.scope
+        headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": _FORM, "accept": "application/json"}
+        if config.client_auth == "header":
+            headers["authorization"] = f"Basic {b64encode(_credentials(self._connection).encode()).decode()}"
+        else:
+            form |= {"client_id": config.client_id, "client_secret": _client_secret(self._connection)}
+        return Request(
+            "POST",
+            url,
+            headers,
+            urlencode(form).encode(),
+            min(_TIMEOUT, terms.timeout),
+            terms.tls,
+            terms.proxy,
+        )
+
+
+def _credentials(connection: Connection[HttpConfig, HttpSecrets]) -> str:
+    # Both are encoded as in a form first: RFC 6749, section 2.3.1.
+    return f"{quote_plus(connection.config.client_id)}:{quote_plus(_client_secret(connection))}"
+
+
+def _client_secret(connection: Connection[HttpConfig, HttpSecrets]) -> str:
+    secret = connection.secrets.client_secret
+    return secret.get_secret_value() if secret else ""
+
+
+def _read(response: Response, masker: Masker) -> Token:
+    """Return the token in an answer of the endpoint (RFC 6749, sections 5.1 and 5.2); raise NoToken."""
+    fields = _fields(response)
+    text = fields.get("access_token")
+    if response.status == 200 and _is_token(text) and str(fields.get("token_type", "Bearer")).lower() == "bearer":
+        return Token(SecretStr(str(text)), datetime.now(UTC) + timedelta(seconds=_lifetime(fields.get("expires_in"))))
+    said = " ".join(str(fields[name]) for name in ("error", "error_description") if fields.get(name))
+    what = f"HTTP {response.status}" if response.status != 200 else "no bearer token in the answer"
+    detail = f"The token endpoint gave no token: {what}{': ' if said else ''}{masker.mask(said[:_MOST_SAID])}."
+    passes = response.status == 429 or response.status >= 500
+    reason = Reason.RETRY_HTTP_5XX if passes else Reason.BAD_CONFIG
+    raise NoToken(Failure(reason, detail.replace("\0", ""), response.duration))
+
+
+def _fields(response: Response) -> dict[str, Any]:
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_token(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= 8000 and text.isascii() and text.isprintable() and " " not in text
+
+
+def _lifetime(said: object) -> float:
+    try:
+        return min(max(float(str(said)), 0.0), _LONGEST)
+    except ValueError:
+        return _UNSAID
+
+
+def _lasts(token: Token) -> bool:
+    return token.expires_at - datetime.now(UTC) > EARLY
+
+
+def _header(token: Token) -> str:
+    return f"Bearer {token.text.get_secret_value()}"
