@@ -42,10 +42,9 @@ def read_yaml(text: str) -> Document:
 
     Anchors, aliases, tags, merge keys, keys that are no text or stand twice, and more than 64 levels are refused.
     """
-    loader = _Loader(text.removeprefix("\ufeff"))
+    lines: dict[str, int] = {}
     try:
-        node = loader.get_single_node()
-        lines: dict[str, int] = {}
+        node = _Loader(text.removeprefix("\ufeff")).get_single_node()
         return Document(None if node is None else _construct(node, "", lines), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -53,8 +52,6 @@ def read_yaml(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise BadYaml(line, f"The character U+{_code(error.character):04X} cannot stand in YAML.") from None
-    finally:
-        loader.dispose()
 
 
 class _Loader(

@@ -153,6 +153,8 @@ class Slot:
     def _explain(self, code: int, message: str) -> tuple[Reason, str]:
         if self._blocked:
             return Reason.BLOCKED_TARGET, self._policy.why_denied(self._peer())
+        if refusal := self._proxy_refusal():
+            return Reason.RETRY_CONNECT, refusal
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Reason.RETRY_TIMEOUT, self._explain_timeout()
         if code == pycurl.E_COULDNT_RESOLVE_HOST:
@@ -161,8 +163,6 @@ class Slot:
             return Reason.RETRY_DNS, f"The name of {self._peer()} could not be resolved."
         if code == pycurl.E_COULDNT_CONNECT:
             return Reason.RETRY_CONNECT, f"No connection to {self._peer()}: nothing accepts one there."
-        if refusal := self._proxy_refusal():
-            return Reason.RETRY_CONNECT, refusal
         if code in _TLS_FAULTS:
             return Reason.RETRY_TLS, f"TLS with {self._host()} failed: {message}."
         if code in _CLIENT_CERTIFICATE_FAULTS:

@@ -20,20 +20,21 @@ class Peer:
         """Return the next whole request, head and body; empty when the client has closed."""
         data = b""
         while b"\r\n\r\n" not in data:
-            if not (chunk := self._receive()):
+            if not (chunk := self.receive()):
                 return b""
             data += chunk
         head, _, body = data.partition(b"\r\n\r\n")
         length = header(head, b"content-length")
         while len(body) < int(length or 0):
-            if not (chunk := self._receive()):
+            if not (chunk := self.receive()):
                 return b""
             body += chunk
         request = head + b"\r\n\r\n" + body
         self._server.requests.append(request)
         return request
 
-    def _receive(self) -> bytes:
+    def receive(self) -> bytes:
+        """Return the next bytes; none when the client has gone."""
         try:
             return self._socket.recv(65536)
         except OSError:
@@ -57,7 +58,7 @@ class Peer:
 
     def hang(self) -> None:
         """Wait until the client goes or the server stops."""
-        while not self._server.stopping.is_set() and self._receive():
+        while not self._server.stopping.is_set() and self.receive():
             pass
 
     def reset(self) -> None:
