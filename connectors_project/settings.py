@@ -237,7 +237,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["spaces.api.permissions.IsAllowedInSpace"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rules.api.parsers.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["spaces.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "spaces.api.schema.OperationSchema",
     "DEFAULT_FILTER_BACKENDS": ["spaces.api.queries.QueryFilter"],
     "EXCEPTION_HANDLER": "spaces.api.problems.handle_exception",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from rules.sources import strict_json
+from spaces import strict_json
 from spaces.errors import FieldError, InvalidInput
 from spaces.validation import reject
 

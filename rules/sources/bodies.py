@@ -12,9 +12,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from rules.incoming import IncomingEvent
-from rules.sources import cloudevents, strict_json
-from rules.sources.strict_json import Document, TooLarge
+from rules.sources import cloudevents
+from spaces import strict_json
 from spaces.errors import FieldError, InvalidInput
+from spaces.strict_json import Document, TooLarge
 from spaces.validation import reject
 
 MAX_EVENTS = 10_000

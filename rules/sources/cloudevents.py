@@ -12,8 +12,8 @@ from django.db import models
 
 from rules.incoming import IncomingEvent
 from rules.models import Event
-from rules.sources.strict_json import storable
 from spaces.services import OWN_EVENTS
+from spaces.strict_json import storable
 from spaces.validation import extend, reject
 
 REQUIRED = frozenset({"specversion", "id", "source", "type"})

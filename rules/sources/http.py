@@ -18,13 +18,13 @@ from rules.services.accept import accept_events
 from rules.sources import binary_mode, keys
 from rules.sources.bodies import EventReader, Outcome, PlainEnvelope
 from rules.sources.cloudevents import check_text
-from rules.sources.strict_json import TooLarge
 from spaces.api.authentication import SCHEMES
 from spaces.api.problems import NOT_FOUND
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import Space
 from spaces.problems import problem
 from spaces.services import InvalidKey
+from spaces.strict_json import TooLarge
 from spaces.validation import reject
 
 _JSON = "application/json"

@@ -8,8 +8,8 @@ import pytest
 
 from rules.incoming import IncomingEvent
 from rules.sources.bodies import EventReader, PlainEnvelope
-from rules.sources.strict_json import TooLarge
 from spaces.errors import InvalidInput
+from spaces.strict_json import TooLarge
 
 RECEIVED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 ENVELOPE = {"specversion": "1.0", "id": "A-1", "source": "/mycontext", "type": "com.example.someevent"}

@@ -5,8 +5,8 @@ from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
 
-from rules.sources.strict_json import read
 from spaces.api.problems import BodyTooLarge
+from spaces.strict_json import read
 
 MAX_BYTES = 1024 * 1024
 

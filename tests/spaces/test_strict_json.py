@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.sources.strict_json import Document, TooLarge, read, read_array, storable
 from spaces.errors import InvalidInput
-from tests.rules.sources import reference_json
+from spaces.strict_json import Document, TooLarge, read, read_array, storable
+from tests.spaces import reference_json
 
 # What a string can be made of; what is refused in it is among these.
 PIECES = st.one_of(

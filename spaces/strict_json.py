@@ -97,7 +97,7 @@ def storable(value: Any) -> str:
 
 def too_many(most: int) -> TooLarge:
     """Return the error of an array or of lines that are more than ``most``."""
-    return TooLarge([FieldError("", f"Send at most {most:,} events in one request.")])
+    return TooLarge([FieldError("", f"Send at most {most:,} in one request.")])
 
 
 def _without_exponent(found: re.Match[str]) -> str:
