@@ -48,6 +48,9 @@ class Connector(models.Model):
         default=dict, editable=False, help_text="Which secrets are set, and since when (field: ISO 8601)."
     )
     is_missing_secrets = models.BooleanField(default=False, editable=False)
+    missing_secrets = models.JSONField(
+        default=list, editable=False, help_text="Secrets to enter first: needed by the config, or lost by a copy."
+    )
     enabled = models.BooleanField(default=True)
     exposes_config = models.BooleanField(
         default=True, editable=False, help_text="Whether people may see the config; a preconfigured one says so itself."

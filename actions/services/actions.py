@@ -8,6 +8,7 @@ from django.utils import timezone
 from actions.models import Action
 from actions.services.params import complete_params
 from connectors.models import Connector
+from spaces import audit
 from spaces.errors import InUse
 from spaces.models import Space
 from spaces.services import bump_config_revision
@@ -60,6 +61,7 @@ def create_action(
         with distinct_id(space.actions.all(), public_id=row.public_id):
             row.save(force_insert=True)
         bump_config_revision(space.pk)
+        _record("action.create", row, after=described(row))
     return row
 
 
@@ -70,11 +72,13 @@ def update_action(action: Action, **changes: Unpack[ActionChanges]) -> Action:
     """
     with transaction.atomic():
         row = Action.objects.select_for_update().get(pk=action.pk)
+        before = described(row)
         _apply(row, Findings(), changes)
         row.version += 1
         row.updated_at = timezone.now()
         row.save()
         bump_config_revision(row.space_id)
+        _record("action.update", row, before=before, after=described(row))
     return row
 
 
@@ -87,8 +91,28 @@ def delete_action(action: Action) -> None:
                 f'The action "{row.public_id}" is in use. First take it out of these rules: {", ".join(users)}.',
                 [("rule", user) for user in users],
             )
+        _record("action.delete", row, before=described(row))
         row.delete()
         bump_config_revision(row.space_id)
+
+
+def described(row: Action) -> dict[str, Any]:
+    """Return the action as the audit log and exports show it."""
+    return {
+        "id": row.public_id,
+        "name": row.name,
+        "connector": row.connector.public_id if row.connector else None,
+        "params": row.params,
+        "max_attempts": row.max_attempts,
+        "expires_after": row.expires_after,
+        "enabled": row.enabled,
+    }
+
+
+def _record(
+    what: str, row: Action, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+) -> None:
+    audit.record(what, space=row.space_id, object_id=row.public_id, object_name=row.name, before=before, after=after)
 
 
 def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:

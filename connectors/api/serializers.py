@@ -53,6 +53,11 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
         read_only=True,
         help_text="The secrets that are set, and since when.",
     )
+    missing_secrets = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="Secrets to enter before it is used; null in `secrets` gives up one that is not needed.",
+    )
     is_preconfigured = serializers.BooleanField(
         read_only=True, help_text="Whether it comes from the installation's file: in every space, and read-only."
     )
@@ -75,6 +80,7 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
             "secrets",
             "secrets_set",
             "is_missing_secrets",
+            "missing_secrets",
             "is_preconfigured",
             "enabled",
             "status",

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.models import Connector
-from connectors.services.settings import apply_settings, conceal
+from connectors.services.settings import apply_settings, await_secrets, conceal
 from connectors.services.status import resting_status, settle_status
-from connectors.types.registry import require_type
+from connectors.types.registry import all_types, get_type, require_type
 from spaces import audit
 from spaces.errors import ReadOnly
 from spaces.models import Space
@@ -52,10 +52,14 @@ def create_connector(
     tags: Iterable[str] = (),
     config: dict[str, Any],
     secrets: Mapping[str, str | None],
+    awaited: Iterable[str] = (),
     health_interval: int | None = None,
     enabled: bool = True,
 ) -> Connector:
-    """Create a connector; raise InvalidInput. One whose secrets are missing is saved and flagged."""
+    """Create a connector; raise InvalidInput. One whose secrets are missing is saved and flagged.
+
+    ``awaited`` names secrets that what it was copied from has: without them it is flagged as well.
+    """
     given = conceal(secrets)
     del secrets  # what has no name is in no traceback
     row = Connector(space=space, type=type, enabled=enabled)
@@ -66,6 +70,7 @@ def create_connector(
     with found.gather():
         require_type(type)
         apply_settings(row, config, given)
+        await_secrets(row, [*row.missing_secrets, *_clean_awaited(row, awaited)])
     found.raise_any()
     _insert(row, "connector.create")
     return row
@@ -103,7 +108,7 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
 def duplicate_connector(connector: Connector, *, name: str | None = None, public_id: str | None = None) -> Connector:
     """Create a connector with the same settings and without the secrets, which nobody can read; raise InvalidInput.
 
-    Where the type needs them it is flagged, and not used until they are entered.
+    Where there were any it is flagged, and not used until they are entered or given up.
     """
     if connector.space is None:
         raise ReadOnly("A preconfigured connector stands in CONNECTORS_FILE: copy it there.")
@@ -116,9 +121,17 @@ def duplicate_connector(connector: Connector, *, name: str | None = None, public
         tags=connector.tags,
         config=connector.config,
         secrets={},
+        awaited=entered_secrets(connector),
         health_interval=connector.health_interval,
         enabled=connector.enabled,
     )
+
+
+def entered_secrets(connector: Connector) -> list[str]:
+    """Return the names of the secrets that somebody entered or has yet to enter."""
+    declared = all_types().get(connector.type)
+    kept = declared.secrets_model.kept if declared else frozenset()
+    return [name for name in sorted({*connector.secrets_set_at, *connector.missing_secrets}) if name not in kept]
 
 
 def refuse_preconfigured(connector: Connector, what: str) -> None:
@@ -142,6 +155,12 @@ def described(row: Connector) -> dict[str, Any]:
         "health_interval": row.health_interval,
         "enabled": row.enabled,
     }
+
+
+def _clean_awaited(row: Connector, awaited: Iterable[str]) -> list[str]:
+    """Return those that the type has and that are not set."""
+    known = get_type(row.type).secrets_model.model_fields.keys()
+    return [name for name in awaited if name in known and name not in row.secrets_set_at]
 
 
 def _bears_on_status(before: dict[str, Any], after: dict[str, Any]) -> bool:

@@ -27,6 +27,6 @@ def open_connection(connector: Connector) -> AnyConnection:
         secrets = parse_secrets(connector_type, connector.secrets.open())
     except (UnknownConnectorType, DisabledConnectorType, UndecryptableSecrets, InvalidInput) as error:
         raise CannotOpen(Reason.BAD_CONFIG, str(error)) from None
-    if missing := connector_type.missing_secrets(config, secrets):
+    if missing := connector_type.missing_secrets(config, secrets) or connector.missing_secrets:
         raise CannotOpen(Reason.MISSING_SECRETS, f"These secrets are not set: {', '.join(missing)}.")
     return Connection(connector.pk, connector.version, config, secrets)

@@ -1,6 +1,6 @@
 """Checks a connector's config and secrets by its type's models, and puts them on the row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -47,6 +47,7 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
     with found.gather():
         secrets = _merge(row, connector_type, given)
     found.raise_any()
+    awaited = _still_awaited(row, connector_type, given)
     if row.secrets_set_at and (foreign := _new_targets(row, connector_type, new_config)):
         _refuse_new_target(row, connector_type, foreign, given)
         # What the type derived from the former secrets was for the former target as well.
@@ -54,7 +55,24 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
     row.config = new_config.model_dump(mode="json")
     if secrets is not None:
         _store(row, secrets, given)
-        row.is_missing_secrets = bool(connector_type.missing_secrets(new_config, secrets))
+        await_secrets(row, [*connector_type.missing_secrets(new_config, secrets), *awaited])
+
+
+def await_secrets(row: Connector, names: Iterable[str]) -> None:
+    """Note on the row which secrets must be entered before it may be used."""
+    row.missing_secrets = list(dict.fromkeys(names))
+    row.is_missing_secrets = bool(row.missing_secrets)
+
+
+def _still_awaited(row: Connector, connector_type: AnyConnectorType, given: Given) -> list[str]:
+    """Return the secrets that a copy came without and nobody decided on, beside those that its config needed."""
+    if not row.missing_secrets:
+        return []
+    needed: list[str] = []
+    with suppress(InvalidInput, UndecryptableSecrets):
+        config = parse_model(connector_type.config_model, row.config, "/config")
+        needed = connector_type.missing_secrets(config, parse_secrets(connector_type, row.secrets.open()))
+    return [name for name in row.missing_secrets if name not in needed and name not in given]
 
 
 def _refuse_kept(connector_type: AnyConnectorType, given: Given) -> None:

@@ -11,6 +11,7 @@ from rules.conditions import ConditionError, compile_condition
 from rules.models import Rule, RuleAction
 from rules.types.base import Params
 from rules.types.registry import UnknownRuleType, get_type
+from spaces import audit
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import Space
 from spaces.services import bump_config_revision
@@ -72,6 +73,7 @@ def create_rule(
             row.save(force_insert=True)
         _link(row, triggered)
         bump_config_revision(space.pk)
+        _record("rule.create", row, after=described(row))
     return row
 
 
@@ -82,6 +84,7 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
     """
     with transaction.atomic():
         row = Rule.objects.select_for_update().get(pk=rule.pk)
+        before = described(row)
         triggered = _apply(row, Findings(), changes)
         row.version += 1
         row.updated_at = timezone.now()
@@ -90,6 +93,7 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
             row.links.all().delete()
             _link(row, triggered)
         bump_config_revision(row.space_id)
+        _record("rule.update", row, before=before, after=described(row))
     return row
 
 
@@ -97,8 +101,27 @@ def delete_rule(rule: Rule) -> None:
     """Delete a rule; its actions stay, and what it has triggered is still delivered."""
     with transaction.atomic():
         row = Rule.objects.select_for_update().get(pk=rule.pk)
+        _record("rule.delete", row, before=described(row))
         row.delete()
         bump_config_revision(row.space_id)
+
+
+def described(row: Rule) -> dict[str, Any]:
+    """Return the rule as the audit log and exports show it."""
+    return {
+        "id": row.public_id,
+        "name": row.name,
+        "rule_type_id": row.type,
+        "params": row.params,
+        "condition": row.condition,
+        "tags": row.tags,
+        "enabled": row.enabled,
+        "actions": [link.action.public_id for link in row.links.select_related("action")],
+    }
+
+
+def _record(what: str, row: Rule, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None) -> None:
+    audit.record(what, space=row.space_id, object_id=row.public_id, object_name=row.name, before=before, after=after)
 
 
 def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Action]:
