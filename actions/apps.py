@@ -7,3 +7,7 @@ class ActionsConfig(AppConfig):
 
     def ready(self) -> None:
         from actions import receivers  # noqa: F401  connects them
+        from actions.transfer import ActionKind
+        from connectors.transfer.kinds import register
+
+        register(ActionKind())

@@ -7,3 +7,7 @@ class ConnectorsConfig(AppConfig):
 
     def ready(self) -> None:
         from connectors import checks  # noqa: F401  it registers checks
+        from connectors.transfer.connectors import ConnectorKind
+        from connectors.transfer.kinds import register
+
+        register(ConnectorKind())

@@ -12,6 +12,12 @@ import yaml
 from spaces.validation import MAX_DEPTH, extend
 
 _TAG: Final = "tag:yaml.org,2002:"
+# Text that needs no quotes: it begins like a word and is none that some version of YAML takes for a value.
+_PLAIN: Final = re.compile(
+    r"(?!(?:y|n|yes|no|on|off|true|false|null|nan|inf)$)[A-Za-z_/](?:[\w ./@+-]|:(?=\S))*(?<! )",
+    re.IGNORECASE | re.ASCII,
+)
+_BLOCK: Final = re.compile(r"[^\s](?:[\t\n\x20-\x7e]*\S)?\n?")
 
 
 class BadYaml(ValueError):
@@ -54,6 +60,11 @@ def read_yaml(text: str) -> Document:
         raise BadYaml(line, f"The character U+{_code(error.character):04X} cannot stand in YAML.") from None
 
 
+def write_yaml(value: Any) -> str:
+    """Return a JSON value as YAML that read_yaml, and any reader of YAML 1.1 or 1.2, gives back as it was."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
 class _Loader(
     yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser, yaml.composer.Composer, yaml.resolver.BaseResolver
 ):
@@ -88,6 +99,21 @@ for _kind, _pattern, _first in (
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?", list("-+.0123456789")),
 ):
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), _first)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text in quotes wherever one of the versions of YAML would take it for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def write_text(self, text: str) -> yaml.ScalarNode:
+        is_block = "\n" in text and _BLOCK.fullmatch(text) is not None
+        style = "|" if is_block else None if _PLAIN.fullmatch(text) else '"'
+        return self.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.write_text)
 
 
 def _construct(node: Any, pointer: str, lines: dict[str, int]) -> Any:

@@ -6,4 +6,8 @@ class RulesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
+        from rules.transfer import RuleKind
+
+        register(RuleKind())

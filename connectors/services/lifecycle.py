@@ -32,13 +32,15 @@ SHORTEST_INTERVAL: Final = 5
 class ConnectorChanges(TypedDict, total=False):
     """What may be changed. ``config`` and ``tags`` replace the whole; of ``secrets``, absent keeps and None clears.
 
-    ``health_interval`` is in seconds; 0 for no health checks, None for the installation's interval.
+    ``awaited`` names secrets that must be entered although the config does without. ``health_interval`` is in seconds;
+    0 for no health checks, None for the installation's interval.
     """
 
     name: str
     tags: Iterable[str]
     config: dict[str, Any]
     secrets: Mapping[str, str | None]
+    awaited: Iterable[str]
     health_interval: int | None
     enabled: bool
 
@@ -70,7 +72,7 @@ def create_connector(
     with found.gather():
         require_type(type)
         apply_settings(row, config, given)
-        await_secrets(row, [*row.missing_secrets, *_clean_awaited(row, awaited)])
+        _await(row, awaited)
     found.raise_any()
     _insert(row, "connector.create")
     return row
@@ -86,7 +88,7 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
     given = conceal(changes.pop("secrets", {}))
     with transaction.atomic():
         row = Connector.objects.select_for_update().get(pk=connector.pk)
-        before = described(row)
+        before, was_missing = described(row), row.is_missing_secrets
         found = Findings()
         clean_labels(row, found, changes)
         if given or "config" in changes:
@@ -94,10 +96,12 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
                 require_type(row.type)
                 apply_settings(row, changes.get("config", row.config), given)
         found.raise_any()
+        if "awaited" in changes:
+            _await(row, changes["awaited"])
         row.enabled = changes.get("enabled", row.enabled)
         row.version += 1
         row.updated_at = timezone.now()
-        if given or _bears_on_status(before, described(row)):
+        if given or row.is_missing_secrets != was_missing or _bears_on_status(before, described(row)):
             settle_status(row)
         row.save()
         bump_config_revision(row.space_id)
@@ -157,10 +161,11 @@ def described(row: Connector) -> dict[str, Any]:
     }
 
 
-def _clean_awaited(row: Connector, awaited: Iterable[str]) -> list[str]:
-    """Return those that the type has and that are not set."""
+def _await(row: Connector, names: Iterable[str]) -> None:
+    """Flag the row for those of the secrets that its type has and that are not set."""
     known = get_type(row.type).secrets_model.model_fields.keys()
-    return [name for name in awaited if name in known and name not in row.secrets_set_at]
+    awaited = [name for name in names if name in known and name not in row.secrets_set_at]
+    await_secrets(row, [*row.missing_secrets, *awaited])
 
 
 def _bears_on_status(before: dict[str, Any], after: dict[str, Any]) -> bool:

@@ -75,6 +75,18 @@ def _still_awaited(row: Connector, connector_type: AnyConnectorType, given: Give
     return [name for name in row.missing_secrets if name not in needed and name not in given]
 
 
+def stranded_secrets(row: Connector, config: dict[str, Any]) -> list[str]:
+    """Return the stored secrets that this config would send to a target that they were not entered for.
+
+    The row's type must exist. Raises InvalidInput.
+    """
+    connector_type = get_type(row.type)
+    new_config = check_config(connector_type, config)
+    if not row.secrets_set_at or not _new_targets(row, connector_type, new_config):
+        return []
+    return sorted(row.secrets_set_at.keys() - connector_type.secrets_model.kept)
+
+
 def _refuse_kept(connector_type: AnyConnectorType, given: Given) -> None:
     if taken := connector_type.secrets_model.kept & given.keys():
         raise InvalidInput(FieldError(extend("/secrets", name), "There is no such field.") for name in sorted(taken))

@@ -1,7 +1,7 @@
 """The contract of a connector type: one folder, one subclass of ConnectorType, found by the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar
 
@@ -44,6 +44,20 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A connector of another product in this type's words.
+
+    ``awaited`` names the secrets to enter before it is used. ``warnings`` are lines for a person. One that is not
+    ``usable`` lacks more than secrets, and stays disabled until somebody has seen to it.
+    """
+
+    config: dict[str, Any]
+    awaited: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usable: bool = True
+
+
 ConfigT = TypeVar("ConfigT", bound=Config)
 SecretsT = TypeVar("SecretsT", bound=Secrets)
 ParamsT = TypeVar("ParamsT", bound=Params)
@@ -83,6 +97,7 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     description: ClassVar[str]
     categories: ClassVar[tuple[str, ...]]
     icon: ClassVar[str]  # a Material Symbols name
+    kibana_id: ClassVar[str] = ""  # of the connector type in Kibana that this one stands for, if any
     config_model: type[ConfigT]
     secrets_model: type[SecretsT]
     params_model: type[ParamsT]
@@ -131,6 +146,10 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     def template_format(self, config: ConfigT, params: dict[str, Any], field: str) -> TemplateFormat:
         """Return how values are escaped in the templates of this top-level field of ``params``."""
         return "text"
+
+    def adopt(self, config: Mapping[str, Any]) -> Adopted:
+        """Return what a connector of the type ``kibana_id`` with this config is here; raise InvalidInput."""
+        raise NotImplementedError
 
     def default_params(self) -> dict[str, Any]:
         """Params for a new action, shown in forms."""

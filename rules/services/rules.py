@@ -116,7 +116,7 @@ def described(row: Rule) -> dict[str, Any]:
         "condition": row.condition,
         "tags": row.tags,
         "enabled": row.enabled,
-        "actions": [link.action.public_id for link in row.links.select_related("action")],
+        "actions": [link.action.public_id for link in row.links.all()],
     }
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome
 from connectors.steps import Step
-from connectors.types.base import ConnectorType, Message, TemplateFormat
+from connectors.types.base import Adopted, ConnectorType, Message, TemplateFormat
 from connectors.types.http.client import Client, HttpConnection
 from connectors.types.http.credentials import HttpSecrets
+from connectors.types.http.kibana import adopt_webhook
 from connectors.types.http.outcomes import clean
 from connectors.types.http.probing import probe_http
 from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams
@@ -33,6 +34,7 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
     description = "Sends an HTTP request, for example to a webhook or a REST API."
     categories = ("generic",)
     icon = "webhook"
+    kibana_id = ".webhook"
     config_model = HttpConfig
     secrets_model = HttpSecrets
     params_model = HttpParams
@@ -84,6 +86,9 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
         if field == "body" and _is_json(_content_type(params.get("headers")) or _content_type(config.headers)):
             return "json"
         return "text"
+
+    def adopt(self, config: Mapping[str, Any]) -> Adopted:
+        return adopt_webhook(config)
 
     def default_params(self) -> dict[str, Any]:
         return {"body": "{{ event }}"}

@@ -1,0 +1,70 @@
+"""Actions in files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from pydantic import Field
+
+from actions.models import Action
+from actions.services.actions import create_action, described, update_action
+from connectors.models import Connector
+from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
+from spaces.models import Space
+from spaces.validation import reject
+
+
+class ActionDocument(ObjectDocument):
+    """An action; ``connector`` is the ID of its connector, null once that was deleted."""
+
+    connector: str | None
+    params: dict[str, Any] = Field(default_factory=dict)
+    max_attempts: int = 10
+    expires_after: int | None = None
+    enabled: bool = True
+
+
+class ActionKind(Kind[Action, ActionDocument]):
+    """Actions of a space."""
+
+    id = "action"
+    document_model = ActionDocument
+
+    def rows(self, space: Space) -> QuerySet[Action]:
+        return Action.objects.filter(space=space).select_related("connector")
+
+    def describe(self, row: Action) -> dict[str, Any]:
+        return described(row)
+
+    def references(self, document: Mapping[str, Any]) -> list[Reference]:
+        return [Reference("connector", document["connector"])] if document["connector"] else []
+
+    def create(self, space: Space, document: ActionDocument, public_id: str | None, resolve: Resolve) -> Action:
+        return create_action(
+            space,
+            public_id=public_id,
+            name=document.name,
+            connector=_connector(document, resolve),
+            params=document.params,
+            max_attempts=document.max_attempts,
+            expires_after=document.expires_after,
+            enabled=document.enabled,
+        )
+
+    def overwrite(self, row: Action, document: ActionDocument, resolve: Resolve) -> Action:
+        return update_action(
+            row,
+            name=document.name,
+            connector=_connector(document, resolve),
+            params=document.params,
+            max_attempts=document.max_attempts,
+            expires_after=document.expires_after,
+            enabled=document.enabled,
+        )
+
+
+def _connector(document: ActionDocument, resolve: Resolve) -> Connector:
+    if document.connector is None:
+        raise reject("/connector", "Its connector was deleted: name another.")
+    found: Connector = resolve("connector", document.connector, "/connector")
+    return found

@@ -1,0 +1,1 @@
+"""Export and import of what people set up, as NDJSON or YAML. Secrets never leave."""

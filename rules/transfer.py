@@ -1,0 +1,73 @@
+"""Rules in files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from pydantic import Field
+
+from actions.models import Action
+from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
+from rules.models import Rule, RuleAction
+from rules.services.rules import create_rule, described, update_rule
+from spaces.models import Space
+from spaces.validation import extend, reject
+
+
+class RuleDocument(ObjectDocument):
+    """A rule; ``actions`` are the IDs of the actions that it triggers, in order."""
+
+    rule_type_id: str = "event"
+    params: dict[str, Any] = Field(default_factory=dict)
+    condition: str = ""
+    tags: list[str] = Field(default_factory=list)
+    enabled: bool = True
+    actions: list[str] = Field(default_factory=list)
+
+
+class RuleKind(Kind[Rule, RuleDocument]):
+    """Rules of a space."""
+
+    id = "rule"
+    document_model = RuleDocument
+    shown_as = {"type": "rule_type_id"}
+
+    def rows(self, space: Space) -> QuerySet[Rule]:
+        links = Prefetch("links", RuleAction.objects.select_related("action"))
+        return Rule.objects.filter(space=space).prefetch_related(links)
+
+    def describe(self, row: Rule) -> dict[str, Any]:
+        return described(row)
+
+    def references(self, document: Mapping[str, Any]) -> list[Reference]:
+        return [Reference("action", action) for action in document["actions"]]
+
+    def create(self, space: Space, document: RuleDocument, public_id: str | None, resolve: Resolve) -> Rule:
+        return create_rule(
+            space,
+            public_id=public_id,
+            type=document.rule_type_id,
+            name=document.name,
+            params=document.params,
+            condition=document.condition,
+            tags=document.tags,
+            enabled=document.enabled,
+            actions=_actions(document, resolve),
+        )
+
+    def overwrite(self, row: Rule, document: RuleDocument, resolve: Resolve) -> Rule:
+        if document.rule_type_id != row.type:
+            raise reject("/rule_type_id", f'The rule "{row.public_id}" here is of type "{row.type}".')
+        return update_rule(
+            row,
+            name=document.name,
+            params=document.params,
+            condition=document.condition,
+            tags=document.tags,
+            enabled=document.enabled,
+            actions=_actions(document, resolve),
+        )
+
+
+def _actions(document: RuleDocument, resolve: Resolve) -> list[Action]:
+    return [resolve("action", public_id, extend("/actions", at)) for at, public_id in enumerate(document.actions)]
