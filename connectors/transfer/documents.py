@@ -90,6 +90,8 @@ def _read_document(data: bytes) -> Iterator[Entry]:
     except BadYaml as error:
         raise reject("", str(error)) from None
     whole = document.value
+    if whole is None:
+        return
     if not isinstance(whole, dict) or not isinstance(whole.get("objects"), list):
         raise reject("", "Write a mapping with the list objects, as an export has it.")
     _check_version(whole.get("format"), document.line_of("/format"))

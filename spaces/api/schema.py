@@ -37,6 +37,7 @@ PROBLEM = {
             "type": "array",
             "items": {"type": "object", "required": ["name", "detail"], "properties": {"name": TEXT, "detail": TEXT}},
         },
+        "report": {"type": "object", "description": "What would have become of each object of an import."},
         "users": {
             "description": "What uses the object that was to be deleted.",
             "type": "array",

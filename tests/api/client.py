@@ -69,10 +69,23 @@ class Api:
         query: dict[str, Any] | None = None,
         **headers: str,
     ) -> Answer:
+        return Answer(self.fetch(method, path, content, content_type, query, **headers))
+
+    def fetch(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        content_type: str = "application/json",
+        query: dict[str, Any] | None = None,
+        **headers: str,
+    ) -> HttpResponse:
+        """Return the response itself, which need not be JSON."""
         address = path if path.startswith("/") else self.root + path
         given = self.headers | headers
         response = self._client.generic(method, address, content, content_type, headers=given, query_params=query)
-        return Answer(response)
+        assert isinstance(response, HttpResponse)
+        return response
 
     def get(self, path: str, **query: Any) -> Answer:
         return self.send("GET", path, **query)

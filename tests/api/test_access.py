@@ -56,6 +56,8 @@ def test_the_operations_are_all_there() -> None:
         "/actions/{id}",
         "/deliveries",
         "/deliveries/{id}",
+        "/exports",
+        "/imports",
         "/event-log",
         "/event-log/{id}",
         "/rules",
