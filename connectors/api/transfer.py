@@ -171,7 +171,7 @@ class ImportViewSet(SpaceScoped[Connector]):
         """
         conflicts, dry_run = _read_options(request)
         sent: Any = request.data
-        form, data = sent or ("ndjson", b"")  # an empty body comes to no parser
+        form, data = sent or (None, b"")  # an empty body comes to no parser
         report = import_objects(self.space, read_file(data, form), conflicts=conflicts, dry_run=dry_run)
         shown = ImportReportSerializer(report).data
         if report.has_failed:
