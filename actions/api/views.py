@@ -1,14 +1,15 @@
 """Actions, deliveries and the event log."""
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django_filters import CharFilter, ChoiceFilter, FilterSet
 
 from actions.api.serializers import ActionSerializer, DeliverySerializer, EventLogEntrySerializer
 from actions.models import REASONS, Action, Delivery, EventLogEntry
 from actions.services import delete_action
 from connectors.models import Connector
-from spaces.api.queries import FlagFilter, KeyFilter
+from spaces.api.queries import FlagFilter, KeyFilter, count_of
 from spaces.api.views import ObjectViewSet, RecordViewSet
+from spaces.models import Space
 
 
 class ActionFilter(FilterSet):
@@ -21,9 +22,14 @@ class ActionFilter(FilterSet):
 class ActionViewSet(ObjectViewSet[Action]):
     """What to say to a connector."""
 
-    queryset = Action.objects.select_related("connector").annotate(referenced_by_count=Count("links"))
+    queryset = Action.objects.select_related("connector")
     serializer_class = ActionSerializer
     filterset_class = ActionFilter
+
+    def narrow(self, rows: QuerySet[Action], space: Space) -> QuerySet[Action]:
+        """Return the space's actions, each with the number of rules that trigger it."""
+        links = Action._meta.get_field("links").related_model._default_manager.all()
+        return super().narrow(rows, space).annotate(referenced_by_count=count_of(links, "action"))
 
     def perform_destroy(self, instance: Action) -> None:
         delete_action(instance)

@@ -2,8 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Model, Q, QuerySet, Value
 from django.http import Http404
 from django_filters import CharFilter, ChoiceFilter, FilterSet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -35,7 +34,7 @@ from connectors.services import (
 )
 from connectors.types.registry import all_types
 from spaces.api.problems import InvalidQuery
-from spaces.api.queries import FlagFilter, Holds
+from spaces.api.queries import FlagFilter, Holds, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
 from spaces.models import Space
 
@@ -75,11 +74,9 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
 
     def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
         """Return the space's connectors and the preconfigured ones."""
-        uses: type[Model] = Connector._meta.get_field("actions").related_model
-        count = uses._default_manager.order_by().filter(connector=OuterRef("pk"), space=space).values("connector")
-        return Connector.objects.usable_in(space).annotate(
-            referenced_by_count=Coalesce(Subquery(count.annotate(count=Count("pk")).values("count")), 0)
-        )
+        users: type[Model] = Connector._meta.get_field("actions").related_model
+        count = count_of(users._default_manager.filter(space=space), "connector")
+        return Connector.objects.usable_in(space).annotate(referenced_by_count=count)
 
     @extend_schema(
         parameters=[

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, TypeVar
 from django import forms
 from django.core import signing
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Func, Model, Q, QuerySet
+from django.db.models import BooleanField, Count, Func, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
 from django_filters import Filter, TypedChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
@@ -32,6 +33,12 @@ class Holds(Func):
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
         template = "EXISTS (SELECT 1 FROM json_each(%(expressions)s))"
         return self.as_sql(compiler, connection, template=template, arg_joiner=") WHERE value = (", **context)
+
+
+def count_of(rows: QuerySet[Any], column: str) -> Coalesce:
+    """Return how many of ``rows`` refer to the row at hand by this column: counted for a page, not for the table."""
+    counted = rows.order_by().filter(**{column: OuterRef("pk")}).values(column).annotate(count=Count("pk"))
+    return Coalesce(Subquery(counted.values("count")), 0)
 
 
 class FlagFilter(TypedChoiceFilter):
