@@ -39,5 +39,5 @@ def problem(
         body["errors"] = [asdict(error) for error in errors]
     body.update(extensions)
     # ASCII only: a detail may quote bad input, down to a lone surrogate that UTF-8 cannot carry.
-    content = json.dumps(body, cls=DjangoJSONEncoder)
+    content = json.dumps(body, cls=DjangoJSONEncoder, separators=(",", ":"))
     return HttpResponse(content, status=status, content_type=CONTENT_TYPE, headers=headers)

@@ -60,7 +60,7 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = STAR
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Run PostgreSQL with its default durability; yield the URL of an empty database."""
-    initdb, postgres = (_postgresql_binary(name) for name in ("initdb", "postgres"))
+    initdb, postgres = (postgresql_binary(name) for name in ("initdb", "postgres"))
     port = free_port()
     # PostgreSQL refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None
@@ -330,7 +330,8 @@ def _wait_for(process: Process, is_ready: Callable[[], bool], log: Path) -> None
         raise ServerFault(f"{fault}\n{log.read_text()[-4000:]}") from None
 
 
-def _postgresql_binary(name: str) -> Path:
+def postgresql_binary(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs; raise ServerFault when it is not installed."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) or [Path(p) for p in [shutil.which(name)] if p]
     if not found:
         raise ServerFault(f"PostgreSQL's {name} is not installed. Debian: apt-get install postgresql.")
