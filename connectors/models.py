@@ -125,3 +125,15 @@ class AccessToken(models.Model):
 
     def __str__(self) -> str:
         return f"token of connector {self.pk}"
+
+
+class SecretsCanary(models.Model):
+    """One known value, sealed when the database was set up: what cannot open it has the keys of another database."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    sealed = SealedField()
+
+    def __str__(self) -> str:
+        return "canary"

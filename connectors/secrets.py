@@ -1,12 +1,14 @@
 """Secrets at rest: the only module that touches a cipher.
 
-Values are encrypted with MultiFernet (AES-128-CBC and HMAC-SHA256, https://github.com/fernet/spec) under keys of
-their own, never under SECRET_KEY: the first key of SECRETS_KEYS encrypts, all of them decrypt.
+Values are encrypted with Fernet (AES-128-CBC and HMAC-SHA256, https://github.com/fernet/spec) under keys of their own,
+never under SECRET_KEY: the first key of SECRETS_KEYS encrypts, all of them decrypt. The ciphertext begins with the id
+of its key, so that a value says which key it needs.
 """
 
 import json
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -15,6 +17,10 @@ from pydantic import SecretStr
 
 class UndecryptableSecrets(Exception):
     """None of the keys in SECRETS_KEYS decrypts this value."""
+
+
+KEY_ID_LENGTH = 8  # hexadecimal digits
+_MARK = b":"  # between the key's id and Fernet's token, whose alphabet lacks it
 
 
 class Sealed:
@@ -30,10 +36,10 @@ class Sealed:
         """Encrypt secrets by field name; no secrets at all are kept as nothing."""
         if not values:
             return cls(b"")
-        cipher = _cipher(tuple(settings.SECRETS_KEYS))
+        mark, cipher = _newest()
         # Plaintext is never a local name: a traceback would show it.
         return cls(
-            cipher.encrypt(json.dumps({name: each.get_secret_value() for name, each in values.items()}).encode())
+            mark + cipher.encrypt(json.dumps({name: each.get_secret_value() for name, each in values.items()}).encode())
         )
 
     @property
@@ -41,17 +47,57 @@ class Sealed:
         """The ciphertext."""
         return self._token
 
+    @property
+    def key_id(self) -> str:
+        """The id of the key that encrypted it; empty for no secrets, and for what was written before keys had ids."""
+        return self._token.partition(_MARK)[0].decode("ascii", "replace") if _MARK in self._token else ""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is encrypted under the key that encrypts now."""
+        return not self._token or self._token.startswith(_newest()[0])
+
     def open(self) -> dict[str, SecretStr]:
         """Decrypt; raise UndecryptableSecrets when no key fits."""
         if not self._token:
             return {}
-        cipher = _cipher(tuple(settings.SECRETS_KEYS))
+        cipher = self._cipher()
         try:
-            return {name: SecretStr(text) for name, text in json.loads(cipher.decrypt(self._token)).items()}
+            return {name: SecretStr(text) for name, text in json.loads(cipher.decrypt(self._bare)).items()}
         except InvalidToken:
+            raise self._undecryptable() from None
+
+    def renewed(self) -> "Sealed":
+        """Return the same secrets encrypted under the key that encrypts now; raise UndecryptableSecrets."""
+        if self.is_current:
+            return self
+        mark, cipher = _newest()
+        former = self._cipher()
+        try:
+            return Sealed(mark + cipher.encrypt(former.decrypt(self._bare)))
+        except InvalidToken:
+            raise self._undecryptable() from None
+
+    @property
+    def _bare(self) -> bytes:
+        return self._token.rpartition(_MARK)[2]
+
+    def _cipher(self) -> Fernet | MultiFernet:
+        """Return what decrypts the token."""
+        ring = _ring(tuple(settings.SECRETS_KEYS))
+        if not self.key_id:
+            return MultiFernet(ring.values())
+        if self.key_id not in ring:
             raise UndecryptableSecrets(
-                "No key in SECRETS_KEYS decrypts these secrets. Put the former key back, or enter the secrets again."
-            ) from None
+                f"The key {self.key_id}, under which these secrets are encrypted, is not in SECRETS_KEYS. Put it back, "
+                "or enter the secrets again."
+            )
+        return ring[self.key_id]
+
+    def _undecryptable(self) -> UndecryptableSecrets:
+        return UndecryptableSecrets(
+            "No key in SECRETS_KEYS decrypts these secrets. Put the former key back, or enter the secrets again."
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sealed) and self._token == other._token
@@ -73,6 +119,18 @@ def check_key(key: str) -> None:
     Fernet(key)
 
 
+def key_id(key: str) -> str:
+    """Return the id of a key: 8 hexadecimal digits of its SHA-256, which tell nothing of the key."""
+    return sha256(key.encode()).hexdigest()[:KEY_ID_LENGTH]
+
+
+def _newest() -> tuple[bytes, Fernet]:
+    """Return what ciphertext begins with now, and what encrypts it."""
+    name, cipher = next(iter(_ring(tuple(settings.SECRETS_KEYS)).items()))
+    return name.encode() + _MARK, cipher
+
+
 @cache
-def _cipher(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
+def _ring(keys: tuple[str, ...]) -> dict[str, Fernet]:
+    """Return the ciphers by their keys' ids, the newest first."""
+    return {key_id(key): Fernet(key) for key in keys}

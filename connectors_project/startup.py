@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.signals import beat_init, setup_logging, worker_ready
 from django.conf import settings
-from django.core.checks import ERROR, run_checks
+from django.core.checks import ERROR, CheckMessage, Tags, run_checks
 from django.db import DatabaseError, connections
 
 logger = logging.getLogger(__name__)
@@ -15,11 +15,16 @@ logger = logging.getLogger(__name__)
 
 def refuse_if_misconfigured() -> None:
     """End the process with status 1 and each error of the system checks on standard error, if there is one."""
-    errors = [message for message in run_checks() if message.level >= ERROR]
+    errors = _errors(run_checks()) or _errors(run_checks(tags=[Tags.database], databases=["default"]))
+    connections.close_all()
     for error in errors:
         sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
     if errors:
         sys.exit(1)
+
+
+def _errors(messages: list[CheckMessage]) -> list[CheckMessage]:
+    return [message for message in messages if message.level >= ERROR]
 
 
 def load_connectors_file() -> None:

@@ -22,7 +22,7 @@ from pytest_django import Settings
 
 from connectors.models import Connector
 from connectors.outcomes import Reason
-from connectors.secrets import Sealed, UndecryptableSecrets, check_key, generate_key
+from connectors.secrets import Sealed, UndecryptableSecrets, check_key, generate_key, key_id
 from connectors.services import CannotOpen, create_connector, open_connection, update_connector
 from connectors.types.base import AnyConnection
 from connectors.types.registry import all_types
@@ -56,7 +56,9 @@ def test_a_connection_has_the_secret(connector: Connector) -> None:
 def test_the_column_holds_ciphertext_of_the_first_key(connector: Connector, settings: Settings) -> None:
     (stored,) = Connector.objects.values_list("secrets", flat=True)
     assert CANARY.encode() not in stored.token
-    assert Fernet(settings.SECRETS_KEYS[0]).decrypt(stored.token) == json.dumps({"password": CANARY}).encode()
+    name, _, token = stored.token.partition(b":")
+    assert name.decode() == stored.key_id == key_id(settings.SECRETS_KEYS[0])
+    assert Fernet(settings.SECRETS_KEYS[0]).decrypt(token) == json.dumps({"password": CANARY}).encode()
 
 
 # --- Nothing that shows an object shows its secrets ---
@@ -212,7 +214,7 @@ def test_a_new_first_key_seals_and_the_former_still_opens(settings: Settings) ->
         sealed.open()
 
 
-@pytest.mark.parametrize("token", [b"nonsense", b"gAAAAA", b"\xff\x00"])
+@pytest.mark.parametrize("token", [b"nonsense", b"gAAAAA", b"\xff\x00", b"\xff:x", b":", b"1:2:3"])
 def test_ciphertext_that_was_tampered_with_does_not_open(token: bytes) -> None:
     with pytest.raises(UndecryptableSecrets):
         Sealed(token).open()
