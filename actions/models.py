@@ -42,6 +42,7 @@ class Action(models.Model):
     class Meta:
         ordering = ["name", "id"]
         constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="action_public_id_in_space")]
+        indexes = [models.Index(fields=["space", "name", "id"], name="action_by_name")]
 
     def __str__(self) -> str:
         return self.name

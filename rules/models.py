@@ -70,6 +70,7 @@ class Rule(models.Model):
     class Meta:
         ordering = ["name", "id"]
         constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="rule_public_id_in_space")]
+        indexes = [models.Index(fields=["space", "name", "id"], name="rule_by_name")]
 
     def __str__(self) -> str:
         return self.name

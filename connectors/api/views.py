@@ -76,7 +76,10 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
         """Return the space's connectors and the preconfigured ones."""
         users: type[Model] = Connector._meta.get_field("actions").related_model
         count = count_of(users._default_manager.filter(space=space), "connector")
-        return Connector.objects.usable_in(space).annotate(referenced_by_count=count)
+        # By key: the condition itself would keep the database from reading the space's in the order of their names.
+        shared = list(Connector.objects.usable_in(space).filter(space=None).values_list("pk", flat=True))
+        seen = rows.filter(Q(space=space) | Q(pk__in=shared)) if shared else rows.filter(space=space)
+        return seen.annotate(referenced_by_count=count)
 
     @extend_schema(
         parameters=[
