@@ -1,11 +1,13 @@
 """Spaces and the keys that open them."""
 
+from django.contrib.auth.models import Group, User
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from spaces.public_ids import MAX_LENGTH, validate_public_id
+from spaces.roles import MEMBER_ROLES, Role
 
 DEFAULT_SPACE = "default"
 
@@ -31,6 +33,9 @@ class Space(models.Model):
         default=0, editable=False, help_text="Moves with every change to a connector, action or rule; workers reload."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    archived_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since then it can be read, takes no events and no changes."
+    )
 
     class Meta:
         ordering = ["slug"]
@@ -44,16 +49,41 @@ class Space(models.Model):
         return self.default_event_source or f"/spaces/{self.slug}"
 
 
+class Membership(models.Model):
+    """The role of a user, or of every user in a group, in a space."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    role = models.CharField(max_length=10, choices=[(role.value, role.label) for role in MEMBER_ROLES])
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["space", "user"], name="membership_of_user"),
+            models.UniqueConstraint(fields=["space", "group"], name="membership_of_group"),
+            models.CheckConstraint(
+                condition=models.Q(user=None) ^ models.Q(group=None), name="membership_of_user_or_group"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.group}: {self.role}"
+
+
 class ApiKey(models.Model):
-    """A bearer token for one space. Only its SHA-256 is stored; the key itself is shown once."""
+    """A bearer token for one space, in one role. Only its SHA-256 is stored; the key itself is shown once."""
 
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=200)
+    role = models.CharField(max_length=10, choices=Role, default=Role.ADMIN)
     prefix = models.CharField(max_length=16, editable=False, help_text="The first characters, to tell keys apart.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To the minute.")
 
     class Meta:
         ordering = ["-id"]

@@ -14,6 +14,7 @@ from connectors.models import Connector
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
 from spaces.models import Space
+from spaces.roles import Ability
 
 
 class ExecutionRequestSerializer(StrictSerializer):
@@ -54,6 +55,7 @@ class ExecutionViewSet(SpaceScoped[Connector]):
     lookup_url_kwarg = "id"
     serializer_class = ExecutionRequestSerializer
     summaries: ClassVar = {"execute": "Send one message through a connector"}
+    abilities: ClassVar = {"execute": Ability.OPERATE}
 
     def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
         """Return the space's connectors and the preconfigured ones."""

@@ -22,6 +22,7 @@ from spaces.api.problems import BodyTooLarge, InvalidQuery
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
 from spaces.problems import problem
+from spaces.roles import Ability
 
 _OPTIONS: Final = ("conflicts", "dry_run")
 
@@ -118,6 +119,7 @@ class ExportViewSet(SpaceScoped[Connector]):
     pagination_class = None
     filter_backends = ()
     summaries: ClassVar = {"create": "Export objects"}
+    abilities: ClassVar = {"create": Ability.READ}
 
     @extend_schema(
         request=ExportRequestSerializer,

@@ -37,6 +37,7 @@ from spaces.api.problems import InvalidQuery
 from spaces.api.queries import FlagFilter, Holds, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
 from spaces.models import Space
+from spaces.roles import Ability
 
 
 class ConnectorFilter(FilterSet):
@@ -62,6 +63,16 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
     serializer_class = ConnectorSerializer
     filterset_class = ConnectorFilter
     parameters: ClassVar = {"destroy": ("force", "replace_with")}
+    abilities: ClassVar = {
+        "duplicate": Ability.EDIT,
+        "probe": Ability.OPERATE,
+        # It opens connections to wherever its caller says, with the secrets of the connector that is edited.
+        "probe_unsaved": Ability.EDIT,
+        "reconnect": Ability.OPERATE,
+        "status_history": Ability.READ,
+        "users": Ability.READ,
+        "bulk_delete": Ability.EDIT,
+    }
     summaries: ClassVar = {
         "duplicate": "Copy a connector",
         "probe": "Test a connector",

@@ -23,6 +23,7 @@ from spaces.api.problems import NOT_FOUND
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import Space
 from spaces.problems import problem
+from spaces.roles import ABILITIES, Ability, Role
 from spaces.services import InvalidKey
 from spaces.strict_json import TooLarge
 from spaces.validation import reject
@@ -84,12 +85,17 @@ def _open_space(request: HttpRequest, slug: str) -> Space:
     try:
         if scheme.lower().encode("ascii", "replace") not in SCHEMES:
             raise InvalidKey
-        space = keys.authenticate(token.strip()).space
+        key = keys.authenticate(token.strip())
     except InvalidKey:
         detail = "Send a live API key of the space, as Authorization: Bearer <key>."
         raise _Refused(401, detail, headers={"WWW-Authenticate": 'Bearer realm="switchyard"'}) from None
+    space = key.space
     if space.slug != slug:
         raise _Refused(404, NOT_FOUND)
+    if Ability.INGEST not in ABILITIES[Role(key.role)]:
+        raise _Refused(403, f'This key has the role "{key.role}", which sends no events.')
+    if space.archived_at is not None:
+        raise _Refused(409, f'The space "{space.slug}" is archived and takes no events.')
     return space
 
 

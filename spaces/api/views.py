@@ -12,7 +12,8 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
-from spaces.api.permissions import IsKnown, visible_spaces
+from spaces.access import visible_spaces
+from spaces.api.permissions import IsKnown, caller_of
 from spaces.api.queries import ByName, KeysetPagination, NewestFirst
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import SpaceSerializer
@@ -40,7 +41,7 @@ class SpaceViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Space]):
     lookup_value_converter = "slug"
 
     def get_queryset(self) -> QuerySet[Space]:
-        return visible_spaces(self.request)
+        return visible_spaces(caller_of(self.request))
 
 
 class ObjectViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, SpaceScoped[ModelT]):

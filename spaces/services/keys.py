@@ -1,0 +1,105 @@
+"""Make, check, rotate and revoke API keys."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from spaces import audit
+from spaces.models import ApiKey, Space
+from spaces.roles import Role
+from spaces.validation import clean_name, reject
+
+KEY_PREFIX: Final = "sy_"
+LONGEST_OVERLAP: Final = timedelta(days=30)
+_NOTED_EVERY: Final = timedelta(minutes=1)
+
+
+class InvalidKey(Exception):
+    """The bearer token is unknown, expired or revoked."""
+
+
+def create_api_key(
+    space: Space, name: str, expires_at: datetime | None = None, *, role: str = Role.ADMIN
+) -> tuple[ApiKey, str]:
+    """Create a key; return its row and the key itself, which cannot be read again. Raise InvalidInput."""
+    if role not in Role.values:
+        raise reject("/role", f"Use one of {', '.join(Role.values)}.")
+    name = clean_name(name)
+    token = KEY_PREFIX + secrets.token_urlsafe(32)
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            space=space, name=name, role=role, prefix=token[:10], digest=_digest(token), expires_at=expires_at
+        )
+        _record("api_key.create", key)
+    return key, token
+
+
+def rotate_api_key(key: ApiKey, overlap: timedelta = timedelta(hours=24)) -> tuple[ApiKey, str]:
+    """Make a key of the same name and role; the former one ends after ``overlap``. Return the new one and its text.
+
+    Raises InvalidInput for a key that is no longer live.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise reject("/overlap", f"Use 0 to {LONGEST_OVERLAP.total_seconds():.0f} seconds.")
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().select_related("space").get(pk=key.pk)
+        if not row.is_live:
+            raise reject("", "This key is no longer live: make another.")
+        successor = create_api_key(row.space, row.name, row.expires_at, role=row.role)
+        ends = timezone.now() + overlap
+        if row.expires_at is None or row.expires_at > ends:
+            row.expires_at = ends
+            row.save(update_fields=["expires_at"])
+        _record("api_key.rotate", row)
+    return successor
+
+
+def revoke_api_key(key: ApiKey) -> None:
+    """Make the key useless at once; revoking twice keeps the first time."""
+    with transaction.atomic():
+        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+            _record("api_key.revoke", key)
+
+
+def authenticate_key(token: str) -> ApiKey:
+    """Return the live key behind a bearer token, with its space loaded; raise InvalidKey otherwise.
+
+    The use of a key that has ended stands in the audit log.
+    """
+    key = ApiKey.objects.select_related("space").filter(digest=_digest(token)).first()
+    if key is None:
+        raise InvalidKey
+    if not key.is_live:
+        if _note_use(key):
+            _record("api_key.use_after_end", key)
+        raise InvalidKey
+    _note_use(key)
+    return key
+
+
+def _note_use(key: ApiKey) -> bool:
+    """Note that the key was used now; whether that is news, as it is once a minute."""
+    now = timezone.now()
+    if key.last_used_at is not None and now - key.last_used_at < _NOTED_EVERY:
+        return False
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _NOTED_EVERY)
+    return bool(ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now))
+
+
+def _record(action: str, key: ApiKey) -> None:
+    after = {
+        "role": key.role,
+        "prefix": key.prefix,
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+    }
+    audit.record(action, space=key.space_id, object_id=key.prefix, object_name=key.name, after=after)
+
+
+def _digest(token: str) -> str:
+    # A plain hash is enough: the token carries 256 random bits, so it cannot be guessed from its hash.
+    return hashlib.sha256(token.encode()).hexdigest()
