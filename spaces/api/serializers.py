@@ -14,17 +14,6 @@ from spaces.models import Space
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-class SpaceSerializer(serializers.ModelSerializer[Space]):
-    """A space, to read."""
-
-    id = serializers.CharField(source="slug", read_only=True)
-
-    class Meta:
-        model = Space
-        fields = ["id", "name", "description", "color", "default_event_type", "default_event_source", "created_at"]
-        read_only_fields = fields
-
-
 class StrictSerializer(serializers.Serializer[Any]):
     """What a request says beside an object. A field that does not exist is refused."""
 

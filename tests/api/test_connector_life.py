@@ -289,7 +289,7 @@ def test_each_change_is_audited_with_before_and_after_and_no_secret(api: Api) ->
     api.post("connectors", body | {"config": config, "secrets": {"token": TOKEN}})
     api.patch("connectors/desk", {"name": "New desk", "secrets": {"token": f"{TOKEN}-2"}})
     api.delete("connectors/desk")
-    entries = list(AuditEntry.objects.order_by("id"))
+    entries = list(AuditEntry.objects.filter(action__startswith="connector.").order_by("id"))
     assert [entry.action for entry in entries] == ["connector.create", "connector.update", "connector.delete"]
     assert (entries[1].before or {})["name"] == "Desk"
     assert (entries[1].after or {})["name"] == "New desk"
@@ -303,6 +303,7 @@ def test_each_change_is_audited_with_before_and_after_and_no_secret(api: Api) ->
 def test_the_list_takes_a_constant_number_of_queries(api: Api, space: Space, django_assert_num_queries: Any) -> None:
     for number in range(3):
         make_action(make_connector(space, public_id=f"c{number}"))
+    api.get("connectors")  # the first use of a key is noted
     with django_assert_num_queries(3):
         assert len(api.get("connectors").ids) == 3
     for number in range(3, 30):
