@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -14,7 +15,7 @@ from django.utils.safestring import SafeString
 from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
-from connectors.admin.status import status_with_reason
+from connectors.admin.status import page_context, status_with_reason
 from connectors.models import Connector
 from connectors.services import create_connector, delete_connector, update_connector
 from connectors.types.registry import all_types
@@ -63,6 +64,8 @@ class ConnectorAdmin(TypedModelAdmin):
         "config": ("Settings", ""),
         "secrets_set_at": ("Secrets", "Kept encrypted, and never shown again."),
     }
+
+    change_form_outer_before_template = "admin/connectors/connector/before.html"
 
     @display(description="Connector", header=True, ordering="name")
     def name_and_id(self, connector: Connector) -> tuple[str, str]:
@@ -139,6 +142,14 @@ class ConnectorAdmin(TypedModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may delete a preconfigured one here."""
         return super().has_delete_permission(request, obj) and not _is_preconfigured(obj)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the form below how the connector is, what it lacks and what uses it."""
+        connector = self.get_object(request, unquote(object_id))
+        shown = page_context(connector) if connector is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def sections(self) -> Sections:
         """Return the config and the secrets of every connector type."""

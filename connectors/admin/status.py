@@ -1,12 +1,17 @@
-"""How a connector is, as the console shows it."""
+"""How a connector is and what uses it, as the console shows it."""
 
-from typing import Final
+from typing import Any, Final
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from connectors.admin.secrets import anchor, title
 from connectors.models import Connector, Status
-from spaces.admin.markup import label
+from connectors.services.settings import awaited_secrets
+from spaces.admin.markup import label, list_link, object_link
+
+SHOWN_CHANGES: Final = 50
+SHOWN_USERS: Final = 50
 
 _LABELS: Final = {
     Status.UNKNOWN: "default",
@@ -32,3 +37,65 @@ def status_with_reason(connector: Connector) -> SafeString:
     return format_html(
         '{} <span class="sy-inline" title="{}">{}</span>', shown, connector.status_detail, connector.status_reason
     )
+
+
+def status_context(connector: Connector) -> dict[str, Any]:
+    """Return what the page's panel of the status shows."""
+    facts: list[tuple[str, Any]] = [("Status", status_label(connector.status))]
+    if connector.status_reason:
+        facts.append(("Reason", format_html('<span class="sy-inline">{}</span>', connector.status_reason)))
+    if connector.status_detail:
+        facts.append(("Detail", connector.status_detail))
+    facts += [
+        ("Since", connector.status_since),
+        ("Last check", connector.health_checked_at or "never"),
+        ("Next check", connector.health_due_at or "none"),
+    ]
+    changes = connector.status_changes.order_by("-id")[:SHOWN_CHANGES]
+    return {
+        "status": facts,
+        "changes": [
+            {
+                "time": change.time,
+                "label": status_label(change.status),
+                "reason": change.reason,
+                "detail": change.detail,
+            }
+            for change in changes
+        ],
+    }
+
+
+def missing_context(connector: Connector) -> dict[str, Any]:
+    """Return what the page says of the secrets that are missing."""
+    optional = set(awaited_secrets(connector))
+    return {
+        "any_optional": bool(optional),
+        "missing": [
+            {"title": title(connector, name), "anchor": anchor(connector, name), "is_optional": name in optional}
+            for name in connector.missing_secrets
+        ],
+    }
+
+
+def users_context(connector: Connector) -> dict[str, Any]:
+    """Return links to the actions that use the connector, and to the rules that trigger them."""
+    actions = connector.actions.select_related("space").prefetch_related("rules").order_by("name", "pk")
+    found = list(actions[: SHOWN_USERS + 1])
+    more = len(found) > SHOWN_USERS
+    return {
+        "users": [
+            {
+                "action": object_link(action, action.name),
+                "space": action.space.name if connector.is_preconfigured else "",
+                "rules": [object_link(rule, rule.name) for rule in action.rules.all()],
+            }
+            for action in found[:SHOWN_USERS]
+        ],
+        "more_users": list_link("actions.action", "All of them", connector__id__exact=connector.pk) if more else "",
+    }
+
+
+def page_context(connector: Connector) -> dict[str, Any]:
+    """Return what a connector's page shows above its form."""
+    return {**status_context(connector), **missing_context(connector), **users_context(connector)}
