@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
+from connectors.admin.probing import ProbingAdmin
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
 from connectors.admin.status import page_context, status_with_reason
 from connectors.models import Connector
@@ -30,7 +31,7 @@ PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is chang
 
 
 @admin.register(Connector)
-class ConnectorAdmin(TypedModelAdmin):
+class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     form: type[forms.ModelForm[Any]] = ConnectorForm
@@ -60,6 +61,7 @@ class ConnectorAdmin(TypedModelAdmin):
     list_per_page = 50
     search_fields = ["name", "public_id"]
     actions = ["enable_selected", "disable_selected"]
+    actions_detail = ["probe", "reconnect"]
     section_titles = {
         "config": ("Settings", ""),
         "secrets_set_at": ("Secrets", "Kept encrypted, and never shown again."),
@@ -143,12 +145,19 @@ class ConnectorAdmin(TypedModelAdmin):
         """Nobody may delete a preconfigured one here."""
         return super().has_delete_permission(request, obj) and not _is_preconfigured(obj)
 
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the form of a new connector, with the button that tests it."""
+        shown = self.probe_context(request, None)
+        return super().add_view(request, form_url, {**(extra_context or {}), **shown})
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show the form below how the connector is, what it lacks and what uses it."""
         connector = self.get_object(request, unquote(object_id))
-        shown = page_context(connector) if connector is not None else {}
+        shown = {}
+        if connector is not None:
+            shown = {**page_context(connector), **self.probe_context(request, connector)}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def sections(self) -> Sections:
