@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from actions.admin.execute import ExecutingAdmin
 from actions.models import Action
 from actions.services import create_action, delete_action, update_action
 from connectors.models import Connector
@@ -38,7 +39,7 @@ class ActionForm(TypedForm):
 
 
 @admin.register(Action)
-class ActionAdmin(TypedModelAdmin):
+class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     """What: messages, each to one connector."""
 
     form: type[forms.ModelForm[Any]] = ActionForm

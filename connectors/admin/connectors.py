@@ -4,14 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from connectors.admin.answers import DELETED
 from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.probing import ProbingAdmin
@@ -20,7 +22,7 @@ from connectors.admin.status import page_context, status_with_reason
 from connectors.models import Connector
 from connectors.services import create_connector, delete_connector, update_connector
 from connectors.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, ChoicesDropdownFilter, display
+from spaces.admin.base import BooleanRadioFilter, ChoicesDropdownFilter, action, display
 from spaces.admin.choosing import chosen_space
 from spaces.admin.markup import EMPTY, json_block, label, list_link
 from spaces.admin.schema_fields import SchemaFields, SecretFields
@@ -61,7 +63,7 @@ class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
     list_per_page = 50
     search_fields = ["name", "public_id"]
     actions = ["enable_selected", "disable_selected"]
-    actions_detail = ["probe", "reconnect"]
+    actions_detail = ["probe", "reconnect", "execute"]
     section_titles = {
         "config": ("Settings", ""),
         "secrets_set_at": ("Secrets", "Kept encrypted, and never shown again."),
@@ -159,6 +161,19 @@ class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
         if connector is not None:
             shown = {**page_context(connector), **self.probe_context(request, connector)}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+
+    def has_execute_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The admin of actions has the page, and asks for this."""
+        return request.user.has_perm("actions.change_action")
+
+    @action(description="Send a message", permissions=["execute"], icon="send")
+    def execute(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Lead to the page that sends one message through this connector."""
+        connector = self.get_object(request, object_id)
+        if connector is None:
+            messages.warning(request, DELETED)
+            return HttpResponseRedirect(reverse("admin:connectors_connector_changelist"))
+        return HttpResponseRedirect(reverse("admin:actions_action_execute", args=[connector.pk]))
 
     def sections(self) -> Sections:
         """Return the config and the secrets of every connector type."""
