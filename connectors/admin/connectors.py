@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from connectors.admin.answers import DELETED
+from connectors.admin.duplication import DuplicatingAdmin
 from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.probing import ProbingAdmin
@@ -33,7 +34,7 @@ PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is chang
 
 
 @admin.register(Connector)
-class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
+class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     form: type[forms.ModelForm[Any]] = ConnectorForm
@@ -63,7 +64,7 @@ class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
     list_per_page = 50
     search_fields = ["name", "public_id"]
     actions = ["enable_selected", "disable_selected"]
-    actions_detail = ["probe", "reconnect", "execute"]
+    actions_detail = ["probe", "reconnect", "execute", "duplicate"]
     section_titles = {
         "config": ("Settings", ""),
         "secrets_set_at": ("Secrets", "Kept encrypted, and never shown again."),
@@ -141,11 +142,11 @@ class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may change a preconfigured one here."""
-        return super().has_change_permission(request, obj) and not _is_preconfigured(obj)
+        return super().has_change_permission(request, obj) and not self.is_preconfigured(obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may delete a preconfigured one here."""
-        return super().has_delete_permission(request, obj) and not _is_preconfigured(obj)
+        return super().has_delete_permission(request, obj) and not self.is_preconfigured(obj)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Show the form of a new connector, with the button that tests it."""
@@ -255,10 +256,3 @@ class ConnectorAdmin(ProbingAdmin, TypedModelAdmin):
     def users(self, stored: Connector) -> Iterable[Model]:
         """Return the actions that send through the connector."""
         return stored.actions.all()
-
-
-def _is_preconfigured(obj: Any) -> bool:
-    """Whether it is; the console asks for some permissions with a key in place of the object."""
-    if isinstance(obj, Connector):
-        return obj.is_preconfigured
-    return obj is not None and str(obj).isdecimal() and Connector.objects.filter(pk=int(obj), space=None).exists()

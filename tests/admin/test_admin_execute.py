@@ -74,7 +74,7 @@ def test_a_message_is_sent_and_everything_of_it_is_shown(console: Client, hook: 
     ):
         assert shown in text
     assert CANARY not in text
-    assert EventLogEntry.objects.get().connector_id == "desk"
+    assert EventLogEntry.objects.get(action="execute").connector_id == "desk"
     assert AuditEntry.objects.filter(action="connector.execute", actor="admin").exists()
 
 
@@ -135,7 +135,7 @@ def test_through_a_preconfigured_connector_a_message_is_sent_for_a_space(
     assert list(errors(console.post(page(shared), written(params_body="{}")))) == ["space"]
     assert not errors(console.post(page(shared), written(params_body="{}", space=other_space.pk)))
     to.wait_for(1)
-    assert EventLogEntry.objects.get().space == other_space
+    assert EventLogEntry.objects.get(action="execute").space == other_space
     make_connector(space, public_id="shared")
     assert list(errors(console.post(page(shared), written(params_body="{}", space=space.pk)))) == ["space"]
 
