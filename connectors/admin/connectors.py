@@ -1,12 +1,12 @@
 """The console's pages of connectors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from connectors.admin.answers import DELETED
+from connectors.admin.deletion import DeletingAdmin
 from connectors.admin.duplication import DuplicatingAdmin
 from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
@@ -21,7 +22,7 @@ from connectors.admin.probing import ProbingAdmin
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
 from connectors.admin.status import page_context, status_with_reason
 from connectors.models import Connector
-from connectors.services import create_connector, delete_connector, update_connector
+from connectors.services import create_connector, update_connector
 from connectors.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, ChoicesDropdownFilter, action, display
 from spaces.admin.choosing import chosen_space
@@ -34,13 +35,11 @@ PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is chang
 
 
 @admin.register(Connector)
-class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, TypedModelAdmin):
+class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     form: type[forms.ModelForm[Any]] = ConnectorForm
     empty_hint = "A connector holds the connection to a system that messages go to: its address and its secrets."
-    confirm_by_id = True
-    delete_confirmation_template = "admin/delete_by_id.html"
     list_display = [
         "name_and_id",
         "space_name",
@@ -63,7 +62,7 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, TypedModelAdmin):
     list_select_related = ["space"]
     list_per_page = 50
     search_fields = ["name", "public_id"]
-    actions = ["enable_selected", "disable_selected"]
+    actions = ["enable_selected", "disable_selected", "delete_chosen"]
     actions_detail = ["probe", "reconnect", "execute", "duplicate"]
     section_titles = {
         "config": ("Settings", ""),
@@ -245,14 +244,6 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, TypedModelAdmin):
             enabled=form.cleaned_data["enabled"],
         )
 
-    def delete(self, stored: Connector) -> None:
-        """Delete the connector."""
-        delete_connector(stored)
-
     def switch(self, stored: Connector, enabled: bool) -> None:
         """Enable or disable the connector."""
         update_connector(stored, enabled=enabled)
-
-    def users(self, stored: Connector) -> Iterable[Model]:
-        """Return the actions that send through the connector."""
-        return stored.actions.all()

@@ -19,6 +19,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminColorInputWidget as ColorInput
 from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+from unfold.widgets import UnfoldAdminRadioSelectWidget as RadioSelect
 from unfold.widgets import UnfoldAdminSelectWidget as Select
 from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
@@ -49,6 +50,7 @@ __all__ = [
     "ModelAdmin",
     "NumberInput",
     "PasswordInput",
+    "RadioSelect",
     "RelatedDropdownFilter",
     "Select",
     "Switch",

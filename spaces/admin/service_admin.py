@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -58,8 +57,6 @@ def _in_words(pointer: str) -> str:
 class ServiceModelAdmin(ModelAdmin):
     """A ModelAdmin whose subclasses say which service adds, changes and deletes."""
 
-    # Whether a person writes the object's public id to delete it (template admin/delete_by_id.html).
-    confirm_by_id = False
     # Said here too: a model's own ordering does not count once rows are counted by group.
     ordering = ("name", "pk")
 
@@ -131,12 +128,7 @@ class ServiceModelAdmin(ModelAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Delete once confirmed, by the object's ID where the page asks for it; when the service refuses, say why."""
-        if request.method == "POST" and self.confirm_by_id:
-            stored = self.get_object(request, unquote(object_id))
-            if stored is not None and request.POST.get("confirm_id", "").strip() != stored.public_id:
-                messages.error(request, "Nothing was deleted: that is not its ID.")
-                return HttpResponseRedirect(request.path)
+        """Delete once confirmed; when the service refuses, say why."""
         try:
             return super().delete_view(request, object_id, extra_context)
         except InUse as refusal:
