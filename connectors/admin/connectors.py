@@ -21,6 +21,7 @@ from connectors.admin.forms import ConnectorForm
 from connectors.admin.probing import ProbingAdmin
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
 from connectors.admin.status import page_context, status_with_reason
+from connectors.admin.transfer import TransferAdmin
 from connectors.models import Connector
 from connectors.services import create_connector, update_connector
 from connectors.types.registry import all_types
@@ -35,7 +36,7 @@ PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is chang
 
 
 @admin.register(Connector)
-class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TypedModelAdmin):
+class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     form: type[forms.ModelForm[Any]] = ConnectorForm
@@ -62,7 +63,7 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TypedModelAd
     list_select_related = ["space"]
     list_per_page = 50
     search_fields = ["name", "public_id"]
-    actions = ["enable_selected", "disable_selected", "delete_chosen"]
+    actions = ["enable_selected", "disable_selected", "export_ndjson", "export_yaml", "delete_chosen"]
     actions_detail = ["probe", "reconnect", "execute", "duplicate"]
     section_titles = {
         "config": ("Settings", ""),

@@ -18,6 +18,7 @@ from unfold.paginator import InfinitePaginator as BaseInfinitePaginator
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminColorInputWidget as ColorInput
 from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
+from unfold.widgets import UnfoldAdminFileFieldWidget as FileInput
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
 from unfold.widgets import UnfoldAdminRadioSelectWidget as RadioSelect
 from unfold.widgets import UnfoldAdminSelectWidget as Select
@@ -47,6 +48,7 @@ __all__ = [
     "ChoicesDropdownFilter",
     "ColorInput",
     "DropdownFilter",
+    "FileInput",
     "ModelAdmin",
     "NumberInput",
     "PasswordInput",
