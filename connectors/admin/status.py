@@ -50,6 +50,7 @@ def status_context(connector: Connector) -> dict[str, Any]:
         ("Since", connector.status_since),
         ("Last check", connector.health_checked_at or "never"),
         ("Next check", connector.health_due_at or "none"),
+        ("Who changed it", list_link("spaces.auditentry", "Audit log", **_audited(connector))),
     ]
     changes = connector.status_changes.order_by("-id")[:SHOWN_CHANGES]
     return {
@@ -64,6 +65,11 @@ def status_context(connector: Connector) -> dict[str, Any]:
             for change in changes
         ],
     }
+
+
+def _audited(connector: Connector) -> dict[str, str | int]:
+    found: dict[str, str | int] = {"object_id": connector.public_id, "action__startswith": "connector."}
+    return found if connector.space_id is None else {**found, "space__id__exact": connector.space_id}
 
 
 def missing_context(connector: Connector) -> dict[str, Any]:
