@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 
 from connectors.admin.status import users_context
 from connectors.models import Connector
@@ -33,10 +34,12 @@ class DeleteForm(forms.Form):
         initial=REFUSE,
         widget=RadioSelect(),
         choices=[
-            (REFUSE, "Do not delete it while something uses it"),
-            (REPLACE, "Move it to another connector, and what waits to be delivered too"),
-            (FORCE, "Leave it without a connector: what waits ends dead, and so does what comes until it gets one"),
+            (REFUSE, "Keep the connector while it is used"),
+            (REPLACE, "Move it to another connector"),
+            (FORCE, "Leave it without a connector"),
         ],
+        help_text="Moved, it takes along what waits to be delivered. Left without one, what waits ends dead, and so "
+        "does what comes until it gets another.",
     )
     replace_with = forms.ModelChoiceField(
         Connector.objects.none(), required=False, widget=Select(), help_text="Of the same type and space."
@@ -50,6 +53,9 @@ class DeleteForm(forms.Form):
     def __init__(self, connector: Connector, *args: Any, is_used: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connector = connector
+        self.fields["confirm_id"].help_text = format_html(
+            'Its ID is <code class="sy-inline sy-key">{}</code>.', connector.public_id
+        )
         offered = Connector.objects.usable_in(connector.space_id or 0).filter(type=connector.type)
         self.fields["replace_with"].queryset = offered.exclude(pk=connector.pk)  # type: ignore[attr-defined]
         if not is_used:

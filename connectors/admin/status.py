@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 
 from connectors.admin.secrets import anchor, title
 from connectors.models import Connector, Status
+from connectors.outcomes import Reason
 from connectors.services.settings import awaited_secrets
 from spaces.admin.markup import label, list_link, object_link
 
@@ -32,7 +33,7 @@ def status_label(status: str) -> SafeString:
 def status_with_reason(connector: Connector) -> SafeString:
     """Return the label and, where something failed, why; the whole detail stands in the title."""
     shown = status_label(connector.status)
-    if not connector.status_reason:
+    if connector.status_reason in ("", Reason.OK):
         return shown
     return format_html(
         '{} <span class="sy-inline" title="{}">{}</span>', shown, connector.status_detail, connector.status_reason
@@ -42,7 +43,7 @@ def status_with_reason(connector: Connector) -> SafeString:
 def status_context(connector: Connector) -> dict[str, Any]:
     """Return what the page's panel of the status shows."""
     facts: list[tuple[str, Any]] = [("Status", status_label(connector.status))]
-    if connector.status_reason:
+    if connector.status_reason not in ("", Reason.OK):
         facts.append(("Reason", format_html('<span class="sy-inline">{}</span>', connector.status_reason)))
     if connector.status_detail:
         facts.append(("Detail", connector.status_detail))
@@ -59,7 +60,7 @@ def status_context(connector: Connector) -> dict[str, Any]:
             {
                 "time": change.time,
                 "label": status_label(change.status),
-                "reason": change.reason,
+                "reason": "" if change.reason == Reason.OK else change.reason,
                 "detail": change.detail,
             }
             for change in changes

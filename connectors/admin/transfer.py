@@ -184,16 +184,17 @@ def _shown(space: Space, report: ImportReport) -> dict[str, Any]:
 
 
 def _verdict(report: ImportReport) -> str:
-    counts = ", ".join(f"{count} {result}" for result, count in report.counts.items())
     if report.has_failed:
-        return f"Nothing was imported: not every object can be. {counts}."
-    return f"This is what would happen; nothing was changed. {counts}." if report.is_dry_run else f"Done: {counts}."
+        return f"Nothing was imported: of {len(report.objects)} objects {report.counts[Result.FAILED]} cannot be."
+    counts = ", ".join(f"{count} {result}" for result, count in report.counts.items())
+    return f"This is what would happen; nothing was changed: {counts}." if report.is_dry_run else f"Done: {counts}."
 
 
 def _row(space: Space, each: ObjectReport, *, is_applied: bool) -> list[Any]:
+    is_done = is_applied or each.result is Result.FAILED
     return [
         each.line,
-        label(each.result.value, _RESULTS[each.result]),
+        label(each.result.value if is_done else f"would be {each.result}", _RESULTS[each.result]),
         each.type or EMPTY,
         _object(space, each, is_applied=is_applied),
         format_html_join("", "<p>{}</p>", ((line,) for line in _notes(each))) or EMPTY,
