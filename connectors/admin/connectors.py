@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from connectors.admin.answers import DELETED
 from connectors.admin.deletion import DeletingAdmin
 from connectors.admin.duplication import DuplicatingAdmin
-from connectors.admin.filters import SpaceFilter, TagFilter, TypeFilter
+from connectors.admin.filters import MissingSecretsFilter, SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.probing import ProbingAdmin
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
@@ -57,9 +57,10 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
         ("status", ChoicesDropdownFilter),
         TagFilter,
         ("enabled", BooleanRadioFilter),
-        ("is_missing_secrets", BooleanRadioFilter),
+        ("is_missing_secrets", MissingSecretsFilter),
     ]
     list_filter_submit = True
+    show_facets = admin.ShowFacets.NEVER  # the types are counted anyway
     list_select_related = ["space"]
     list_per_page = 50
     search_fields = ["name", "public_id"]

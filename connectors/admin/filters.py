@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from connectors.models import Connector
 from connectors.types.registry import all_types
-from spaces.admin.base import DropdownFilter
+from spaces.admin.base import BooleanRadioFilter, DropdownFilter
 from spaces.admin.choosing import SPACE_PARAMETER
 from spaces.api.queries import Holds
 from spaces.models import Space
@@ -69,6 +69,14 @@ class TypeFilter(ChoiceFilter):
     def narrow(self, rows: QuerySet[Connector], chosen: str) -> QuerySet[Connector]:
         """Return the connectors of the type."""
         return rows.filter(type=chosen)
+
+
+class MissingSecretsFilter(BooleanRadioFilter):
+    """Whether secrets are to be entered first."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "missing secrets"
 
 
 class TagFilter(ChoiceFilter):

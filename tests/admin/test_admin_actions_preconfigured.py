@@ -100,8 +100,9 @@ def test_the_list_is_narrowed_to_a_connector(console: Client, space: Space) -> N
     connector, other = make_connector(space, 1), make_connector(space, 2)
     mine = make_action(connector, 1)
     make_action(other, 2)
-    answer = console.get(reverse(LIST), {"connector__id__exact": connector.pk})
-    assert list(answer.context["cl"].result_list) == [mine]
+    for query in ("", "&_facets=True"):
+        answer = console.get(f"{reverse(LIST)}?connector__id__exact={connector.pk}{query}")
+        assert list(answer.context["cl"].result_list) == [mine]
 
 
 @pytest.mark.parametrize("value", ["x", "999", "9" * 40, "-1", "²"])

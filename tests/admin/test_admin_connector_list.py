@@ -78,6 +78,7 @@ def test_the_list_is_narrowed(console: Client, space: Space, other_space: Space)
     assert listed(console, enabled__exact="0") == ["b"]
     assert listed(console, is_missing_secrets__exact="1") == ["con-3"]
     assert listed(console, q="con-3") == ["con-3"]
+    assert listed(console, tag="x", _facets="True") == ["a"]
 
 
 @pytest.mark.parametrize("name", ["space", "type", "tag"])
@@ -94,7 +95,8 @@ def test_the_types_to_choose_from_are_counted(console: Client, space: Space) -> 
     text = console.get(reverse(LIST)).content.decode()
     assert "Sample system (2)" in text
     assert "gone (1)" in text
-    assert "(0)" in text  # HTTP
+    assert "HTTP (0)" in text
+    assert "By missing secrets" in " ".join(text.split())
 
 
 def test_the_number_of_queries_of_the_list_does_not_grow(console: Client, space: Space) -> None:
