@@ -135,6 +135,18 @@ def test_what_is_entered_stays_text(console: Client, space: Space) -> None:
         assert "<img" not in text
 
 
+def test_what_a_step_finds_stays_text(console: Client, space: Space) -> None:
+    connector = make_sample(space, config={"host": HOSTILE})
+    for answer in (
+        console.post(dialog(connector, "probe"), SUBMITTED),
+        console.post(reverse(PROBE_SETTINGS), entered(space, sample_config_host=HOSTILE)),
+    ):
+        text = answer.content.decode()
+        assert text.count("alert(1)") == 2
+        assert "<script>" not in text
+        assert "<img" not in text
+
+
 def test_tests_are_posted_with_a_token_only(admin: User, space: Space) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(admin)
