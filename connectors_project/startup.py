@@ -15,8 +15,10 @@ logger = logging.getLogger(__name__)
 
 def refuse_if_misconfigured() -> None:
     """End the process with status 1 and each error of the system checks on standard error, if there is one."""
+    was_connected = connections["default"].connection is not None
     errors = _errors(run_checks()) or _errors(run_checks(tags=[Tags.database], databases=["default"]))
-    connections.close_all()
+    if not was_connected:
+        connections.close_all()  # processes that are forked after this must not share a connection
     for error in errors:
         sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
     if errors:

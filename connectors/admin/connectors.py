@@ -34,6 +34,11 @@ from spaces.api.queries import count_of
 
 PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is changed there."
 
+# What the query string of the list may ask for.
+_QUESTIONS = frozenset(
+    {"public_id", "space", "type", "status__exact", "tag", "enabled__exact", "is_missing_secrets__exact"}
+)
+
 
 @admin.register(Connector)
 class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmin, TypedModelAdmin):
@@ -140,6 +145,10 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
     def of_space(self, rows: QuerySet[Any], space_id: int) -> QuerySet[Any]:
         """Return the connectors that the space may use."""
         return rows.filter(pk__in=Connector.objects.usable_in(space_id).order_by().values("pk"))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse (400) questions about anything but what the list shows: answers would spell out a hidden config."""
+        return lookup in _QUESTIONS and super().lookup_allowed(lookup, value, request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may change a preconfigured one here."""

@@ -121,3 +121,20 @@ def test_tags_and_details_stay_text(console: Client, space: Space) -> None:
     assert "alert(1)" in text
     assert "<script>alert" not in text
     assert "<img src=x" not in text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"config__url__startswith": "https://h"},
+        {"secrets__isnull": "0"},
+        {"secrets_set_at__token__isnull": "0"},
+        {"space__api_keys__digest__startswith": "a"},
+        {"actions__name": "x"},
+        {"status_detail__contains": "x"},
+    ],
+)
+def test_the_query_string_gives_away_nothing_that_the_list_does_not_show(
+    console: Client, question: dict[str, str]
+) -> None:
+    assert console.get(reverse("admin:connectors_connector_changelist"), question).status_code == 400
