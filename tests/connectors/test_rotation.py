@@ -22,7 +22,8 @@ from connectors.outcomes import Reason
 from connectors.secrets import Sealed, UndecryptableSecrets, generate_key, key_id
 from connectors.services import CannotOpen, open_connection, probe_connector, update_connector
 from connectors.services import rotation as service
-from connectors.services.rotation import plant_canary, rotate_secrets, sealed_columns
+from connectors.services.canary import WrongKeys, plant_canary
+from connectors.services.rotation import rotate_secrets, sealed_columns
 from connectors.tokens import Token, keep_token, load_token
 from spaces.models import Space
 from tests.api.client import Api
@@ -216,7 +217,7 @@ def test_a_missing_key_is_a_warning_that_counts_its_connectors(space: Space, set
     settings.SECRETS_KEYS = [NEW]
     (warning,) = messages()
     assert (warning.level < ERROR, warning.id) == (True, "switchyard.SECRETS_KEYS")
-    assert f"lacks the key {key_id(OTHER)}, which 1 connectors need" in warning.msg
+    assert f"lacks the key {key_id(OTHER)}. Connectors that need it, and fail as bad_config: 1." in warning.msg
 
 
 def test_the_command_names_what_it_cannot_read_and_fails(space: Space, settings: Settings) -> None:
@@ -226,7 +227,7 @@ def test_the_command_names_what_it_cannot_read_and_fails(space: Space, settings:
     out = StringIO()
     with pytest.raises(CommandError, match="Some secrets cannot be read"):
         call_command("rotate_secrets", stdout=out)
-    assert f'connector "desk" of the space "{space.slug}"' in out.getvalue()
+    assert f'connector "desk" in the space "{space.slug}": The key {key_id(OLD)}' in out.getvalue()
 
 
 # --- The canary ---
