@@ -18,10 +18,12 @@ def refuse_if_misconfigured() -> None:
 
     Warnings are logged. The database is looked at only where the settings are right.
     """
+    was_connected = connections["default"].connection is not None
     messages = run_checks()
     if not _errors(messages):
         messages += run_checks(tags=[Tags.database], databases=["default"])
-        connections.close_all()
+    if not was_connected:
+        connections.close_all()  # processes that are forked after this must not share a connection
     errors = _errors(messages)
     for error in errors:
         sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
