@@ -28,6 +28,7 @@ class ActionKind(Kind[Action, ActionDocument]):
     """Actions of a space."""
 
     id = "action"
+    row_model = Action
     document_model = ActionDocument
 
     def rows(self, space: Space) -> QuerySet[Action]:

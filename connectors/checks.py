@@ -1,4 +1,4 @@
-"""System checks of what whoever runs this installation wrote in CONNECTORS_FILE."""
+"""System checks of what whoever runs this installation set: CONNECTORS_FILE, and the keys of its database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,13 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, connection
 
 from connectors.installation.reading import installation_file
-from connectors.services.preconfigured import check_preconfigured
-from connectors.services.rotation import has_other_keys, lost_keys
+from connectors.models import SecretsCanary
+from connectors.services.canary import WrongKeys, check_canary
+from connectors.services.preconfigured import check_preconfigured, shadowed_ids
+from connectors.services.rotation import lost_keys
 
 
 @register()
@@ -30,27 +32,52 @@ def connectors_file_can_be_used(app_configs: Sequence[AppConfig] | None, **kwarg
 
 
 @register(Tags.database)
-def secrets_can_be_read(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+def secrets_can_be_read(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
     """switchyard.SECRETS_KEYS: the keys are another database's (an error), or one in use is missing (a warning)."""
-    if not kwargs.get("databases"):
+    if not databases or not settings.SECRETS_KEYS:
         return []
     try:
-        if has_other_keys():
-            return [
-                Error(
-                    "SECRETS_KEYS has none of the keys under which the secrets in this database are encrypted.",
-                    hint="Put the former keys back. Are they lost for good? manage.py rotate_secrets --accept-loss.",
-                    id="switchyard.SECRETS_KEYS",
-                )
-            ]
+        if SecretsCanary._meta.db_table not in connection.introspection.table_names():
+            return []  # not set up yet
+        check_canary()
         lost = lost_keys()
-    except (DatabaseError, ImproperlyConfigured):  # not set up yet, or not to be reached: others say that
+    except WrongKeys as error:
+        return [Error(str(error), hint=error.ADVICE, id="switchyard.SECRETS_KEYS")]
+    except ImproperlyConfigured:
+        return []  # DATABASE_URL cannot be used, which another check says
+    except (DatabaseError, InterfaceError) as error:
+        return [_warning(f"SECRETS_KEYS was not checked, the database cannot be used: {error}", "See DATABASE_URL.")]
+    hint = "Put the key back, or enter those secrets again. manage.py rotate_secrets --dry-run lists the connectors."
+    return [_warning(_lack(key, count), hint) for key, count in lost.items()]
+
+
+def _lack(key: str, count: int) -> str:
+    missing = f"SECRETS_KEYS lacks the key {key}." if key else "SECRETS_KEYS lacks a key from before keys had ids."
+    return f"{missing} Connectors that need it, and fail as bad_config: {count}."
+
+
+def _warning(message: str, hint: str) -> CheckMessage:
+    return checks.Warning(message, hint=hint, id="switchyard.SECRETS_KEYS")
+
+
+@register(Tags.database)
+def preconfigured_connectors_are_seen(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """switchyard.shadowed_connector: in a space, a connector of its own hides a preconfigured one of the same ID."""
+    if not databases or not settings.CONNECTORS_FILE:
         return []
+    try:
+        shadowed = shadowed_ids()
+    except (DatabaseError, InterfaceError, ImproperlyConfigured):
+        return []  # not set up yet, or not to be reached, which others say
     return [
         checks.Warning(
-            f"SECRETS_KEYS lacks the key {key}, which {count} connectors need. They fail as bad_config.",
-            hint="Put the key back, or enter those secrets again. manage.py rotate_secrets lists the connectors.",
-            id="switchyard.SECRETS_KEYS",
+            f'In the space "{space}" the preconfigured connector "{public_id}" is hidden by its own one of that ID.',
+            hint="Delete the space's connector, or give the one in CONNECTORS_FILE another ID.",
+            id="switchyard.shadowed_connector",
         )
-        for key, count in lost.items()
+        for public_id, space in shadowed
     ]

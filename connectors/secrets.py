@@ -6,6 +6,7 @@ of its key, so that a value says which key it needs.
 """
 
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -57,6 +58,15 @@ class Sealed:
         """Whether it is encrypted under the key that encrypts now."""
         return not self._token or self._token.startswith(_newest()[0])
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether a key in SECRETS_KEYS decrypts it."""
+        try:
+            self.open()
+        except UndecryptableSecrets:
+            return False
+        return True
+
     def open(self) -> dict[str, SecretStr]:
         """Decrypt; raise UndecryptableSecrets when no key fits."""
         if not self._token:
@@ -68,9 +78,7 @@ class Sealed:
             raise self._undecryptable() from None
 
     def renewed(self) -> "Sealed":
-        """Return the same secrets encrypted under the key that encrypts now; raise UndecryptableSecrets."""
-        if self.is_current:
-            return self
+        """Return the same secrets encrypted anew, under the key that encrypts now; raise UndecryptableSecrets."""
         mark, cipher = _newest()
         former = self._cipher()
         try:
@@ -95,6 +103,10 @@ class Sealed:
         return ring[self.key_id]
 
     def _undecryptable(self) -> UndecryptableSecrets:
+        if self.key_id:
+            return UndecryptableSecrets(
+                f"These secrets are damaged: their key {self.key_id} does not decrypt them. Enter the secrets again."
+            )
         return UndecryptableSecrets(
             "No key in SECRETS_KEYS decrypts these secrets. Put the former key back, or enter the secrets again."
         )
@@ -120,8 +132,16 @@ def check_key(key: str) -> None:
 
 
 def key_id(key: str) -> str:
-    """Return the id of a key: 8 hexadecimal digits of its SHA-256, which tell nothing of the key."""
-    return sha256(key.encode()).hexdigest()[:KEY_ID_LENGTH]
+    """Return the id of a key: 8 hexadecimal digits of its SHA-256, which tell nothing of the key.
+
+    The same key has the same id in base64's usual alphabet and in the one for URLs.
+    """
+    return sha256(urlsafe_b64encode(urlsafe_b64decode(key))).hexdigest()[:KEY_ID_LENGTH]
+
+
+def held_key_ids() -> tuple[str, ...]:
+    """Return the ids of the keys in SECRETS_KEYS, the newest first."""
+    return tuple(_ring(tuple(settings.SECRETS_KEYS)))
 
 
 def _newest() -> tuple[bytes, Fernet]:
@@ -133,4 +153,5 @@ def _newest() -> tuple[bytes, Fernet]:
 @cache
 def _ring(keys: tuple[str, ...]) -> dict[str, Fernet]:
     """Return the ciphers by their keys' ids, the newest first."""
-    return {key_id(key): Fernet(key) for key in keys}
+    ciphers = [Fernet(key) for key in keys]
+    return {key_id(key): cipher for key, cipher in zip(keys, ciphers, strict=True)}

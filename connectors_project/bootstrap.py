@@ -8,8 +8,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DatabaseError, IntegrityError, InterfaceError, connections, transaction
 
+from connectors.services.canary import WrongKeys, check_canary, plant_canary
 from connectors.services.preconfigured import sync_preconfigured
-from connectors.services.rotation import has_other_keys, plant_canary
 from connectors_project.demo.content import load_demo
 from connectors_project.locks import one_set_up_at_a_time
 from spaces.models import DEFAULT_SPACE, Space
@@ -37,14 +37,12 @@ def set_up() -> Credentials | None:
     try:
         with one_set_up_at_a_time():
             call_command("migrate", verbosity=0, skip_checks=True)
+            check_canary()
             plant_canary()
-            if has_other_keys():
-                raise CannotSetUp(
-                    "SECRETS_KEYS has none of the keys of this database. Put them back, or start over with these: "
-                    "manage.py rotate_secrets --accept-loss."
-                )
             sync_preconfigured()
             return bootstrap()
+    except WrongKeys as error:
+        raise CannotSetUp(f"{error}\n{error.ADVICE}") from None
     except (DatabaseError, InterfaceError) as error:
         raise CannotSetUp(f"The database cannot be used: {error}\nSee DATABASE_URL and VAR_DIR.") from None
     finally:

@@ -17,6 +17,7 @@ _PAGES = {
         ("Events", "rules.event", "bolt"),
         ("Deliveries", "actions.delivery", "local_shipping"),
         ("Event log", "actions.eventlogentry", "receipt_long"),
+        ("Audit log", "spaces.auditentry", "history"),
     ],
     "Administer": [
         ("Spaces", "spaces.space", "workspaces"),

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import environ
 
-from connectors.secrets import check_key
+from connectors.secrets import check_key, generate_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,15 @@ def keep_in_file(path: Path, make: Callable[[], str]) -> str:
             with suppress(FileExistsError):
                 path.hardlink_to(file.name)
     return path.read_text().strip()
+
+
+def kept_keys(path: Path) -> tuple[list[str], list[Problem]]:
+    """Return the keys in the file, made on first use, newest first, and the problem if it does not hold any."""
+    with suppress(ValueError):
+        if keys := _keys(keep_in_file(path, generate_key)):
+            return keys, []
+    hint = "Write keys there, newest first, by comma. docs/secrets.md tells how to make one."
+    return [], [Problem("SECRETS_KEYS", f"SECRETS_KEYS cannot be used: {path} does not hold keys.", hint)]
 
 
 def check_var_dir(path: Path) -> list[Problem]:

@@ -7,9 +7,8 @@ import django_stubs_ext
 import environ
 from django.core.management.utils import get_random_secret_key
 
-from connectors.secrets import generate_key
 from connectors_project.logs import configure_logs
-from connectors_project.options import Problem, check_var_dir, keep_in_file, read_options
+from connectors_project.options import Problem, check_var_dir, keep_in_file, kept_keys, read_options
 
 # Lets generic Django classes be subscripted at run time, as the type checker reads them.
 django_stubs_ext.monkeypatch()
@@ -42,7 +41,9 @@ if OPTION_PROBLEMS:
     SECRET_KEY = get_random_secret_key()
 else:
     SECRET_KEY = SECRET_KEY or keep_in_file(VAR_DIR / "secret_key", get_random_secret_key)
-    SECRETS_KEYS = SECRETS_KEYS or [keep_in_file(VAR_DIR / "secrets_key", generate_key)]
+    if not SECRETS_KEYS:
+        SECRETS_KEYS, _problems = kept_keys(VAR_DIR / "secrets_key")
+        OPTION_PROBLEMS += _problems
 
 ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
 CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]

@@ -14,13 +14,23 @@ logger = logging.getLogger(__name__)
 
 
 def refuse_if_misconfigured() -> None:
-    """End the process with status 1 and each error of the system checks on standard error, if there is one."""
-    errors = _errors(run_checks()) or _errors(run_checks(tags=[Tags.database], databases=["default"]))
-    connections.close_all()
+    """End the process with status 1 and each error of the system checks on standard error, if there is one.
+
+    Warnings are logged. The database is looked at only where the settings are right.
+    """
+    messages = run_checks()
+    if not _errors(messages):
+        was_connected = connections["default"].connection is not None
+        messages += run_checks(tags=[Tags.database], databases=["default"])
+        if not was_connected:
+            connections.close_all()  # processes that are forked after this must not share a connection
+    errors = _errors(messages)
     for error in errors:
         sys.stderr.write(f"{error.id}: {error.msg}\n  {error.hint or ''}\n")
     if errors:
         sys.exit(1)
+    for warning in messages:
+        logger.warning("%s: %s %s", warning.id, warning.msg, warning.hint or "")
 
 
 def _errors(messages: list[CheckMessage]) -> list[CheckMessage]:

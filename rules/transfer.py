@@ -29,6 +29,7 @@ class RuleKind(Kind[Rule, RuleDocument]):
     """Rules of a space."""
 
     id = "rule"
+    row_model = Rule
     document_model = RuleDocument
     shown_as = {"type": "rule_type_id"}
 

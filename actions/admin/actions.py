@@ -11,15 +11,18 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from actions.admin.execute import ExecutingAdmin
 from actions.models import Action
 from actions.services import create_action, delete_action, update_action
 from connectors.models import Connector
 from connectors.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, display
+from spaces.admin.base import AutocompleteSelectFilter, BooleanRadioFilter, RelatedDropdownFilter, display
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
 from spaces.admin.markup import list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
+from spaces.models import Space
+from spaces.validation import reject
 
 
 class ActionForm(TypedForm):
@@ -38,13 +41,17 @@ class ActionForm(TypedForm):
 
 
 @admin.register(Action)
-class ActionAdmin(TypedModelAdmin):
+class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     """What: messages, each to one connector."""
 
     form: type[forms.ModelForm[Any]] = ActionForm
     empty_hint = "An action says what is sent through a connector. Rules trigger it."
     list_display = ["name_and_id", "space", "connector_link", "enabled", "rule_count", "updated_at"]
-    list_filter = [("space", RelatedDropdownFilter), ("enabled", BooleanRadioFilter)]
+    list_filter = [
+        ("space", RelatedDropdownFilter),
+        ("connector", AutocompleteSelectFilter),
+        ("enabled", BooleanRadioFilter),
+    ]
     list_filter_submit = True
     list_select_related = ["space", "connector"]
     list_per_page = 50
@@ -80,14 +87,17 @@ class ActionAdmin(TypedModelAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Ask for the space and the connector first: the connector's type tells the form's fields."""
-        if request.method == "POST" or _connector(request, None) or not self.has_add_permission(request):
+        connector, space = _connector(request, None), chosen_space(request)
+        is_known = connector is not None and (space or connector.space)
+        if request.method == "POST" or is_known or not self.has_add_permission(request):
             return super().add_view(request, form_url, extra_context)
-        space = chosen_space(request)
         if space is None:
             return ask_for_space(self, request)
         add_url = reverse("admin:connectors_connector_add")
         hint = format_html('Not among them? <a class="text-link" href="{}">Add a connector</a> first.', add_url)
-        field = forms.ModelChoiceField(space.connectors.all(), widget=self._select(space.pk), help_text=hint)
+        field = forms.ModelChoiceField(
+            Connector.objects.usable_in(space), widget=self._select(space.pk), help_text=hint
+        )
         return ask(self, request, "connector", field)
 
     @property
@@ -118,7 +128,8 @@ class ActionAdmin(TypedModelAdmin):
     def own_fields(self, request: HttpRequest, obj: Action | None) -> dict[str, Any]:
         """Return the connector's type, and the choice of connectors of the same space."""
         connector = _connector(request, obj)
-        space_id = obj.space_id if obj else connector.space_id if connector else None
+        space = obj.space if obj else _space(request, connector)
+        space_id = space.pk if space else None
         offered = Connector.objects.all() if space_id is None else Connector.objects.usable_in(space_id)
         field = forms.ModelChoiceField(offered, widget=self._select(space_id))
         own = super().own_fields(request, obj) if obj else {}
@@ -137,9 +148,12 @@ class ActionAdmin(TypedModelAdmin):
         return ["public_id", "space"] if obj else []
 
     def add(self, request: HttpRequest, form: ActionForm) -> Action:
-        """Create the action in its connector's space."""
+        """Create the action in its connector's space, in the chosen one where the connector stands in all."""
+        space = _space(request, form.cleaned_data["connector"])
+        if space is None:
+            raise reject("/connector", "It stands in every space: choose the action's space first.")
         return create_action(
-            form.cleaned_data["connector"].space,
+            space,
             public_id=form.cleaned_data["public_id"] or None,
             connector=form.cleaned_data["connector"],
             name=form.cleaned_data["name"],
@@ -185,3 +199,8 @@ def _connector(request: HttpRequest, action: Action | None) -> Connector | None:
     named = request.POST.get("connector") or request.GET.get("connector") or ""
     found = Connector.objects.filter(pk=int(named)).first() if named.isdecimal() else None
     return found or (action.connector if action else None)
+
+
+def _space(request: HttpRequest, connector: Connector | None) -> Space | None:
+    """Return the space of a new action through the connector."""
+    return connector.space if connector and connector.space else chosen_space(request)

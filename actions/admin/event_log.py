@@ -71,8 +71,13 @@ class EventLogAdmin(HotTableAdmin):
     def links(self, entry: EventLogEntry) -> SafeString:
         """Links to what the entry is about."""
         named = [("rules.rule", entry.rule_id), ("actions.action", entry.action_id)]
-        named.append(("connectors.connector", entry.connector_id))
         shown = [list_link(model, key, public_id=key, space__id__exact=entry.space_id) for model, key in named if key]
+        if entry.connector_id:
+            # Preconfigured ones stand in the space as well.
+            link = list_link(
+                "connectors.connector", entry.connector_id, public_id=entry.connector_id, space=entry.space_id
+            )
+            shown.append(link)
         if entry.delivery_id is not None:
             shown.append(page_link("actions.delivery", entry.delivery_id, f"Delivery {entry.delivery_id}"))
         if entry.event_id is not None:

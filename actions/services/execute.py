@@ -20,7 +20,7 @@ from connectors.types.base import Message
 from connectors.types.registry import get_type
 from spaces import audit
 from spaces.models import Space
-from spaces.validation import reject
+from spaces.validation import check_storable, reject
 
 _KEY: Final = 0
 
@@ -37,13 +37,14 @@ class Execution:
 def execute(
     space: Space, connector: Connector, params: dict[str, Any], event: Mapping[str, Any] | None = None
 ) -> Execution:
-    """Send one message and return its outcome; raise InvalidInput for params that the type does not take.
+    """Send one message and return its outcome; raise InvalidInput for params or an event that it cannot take.
 
     The params are templates as in an action. ``event`` fills them; without one, an event of type ``switchyard.test``.
     The attempt stands in the event log and in the audit log. A disabled connector sends nothing.
     """
     if not connector.enabled:
         raise reject("", f'The connector "{connector.public_id}" is disabled. Enable it first.')
+    check_storable(dict(event or {}), "/event")
     _, compiled = complete_params(connector, params)
     webhook_id = str(uuid.uuid4())
     message: dict[str, Any] = {}

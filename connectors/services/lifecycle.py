@@ -148,13 +148,13 @@ def refuse_preconfigured(connector: Connector, what: str) -> None:
 
 
 def described(row: Connector) -> dict[str, Any]:
-    """Return the connector as the audit log shows it, its secrets masked."""
+    """Return the connector as the audit log shows it: secrets masked, and a config that people may not see."""
     return {
         "id": row.public_id,
         "name": row.name,
         "connector_type_id": row.type,
         "tags": row.tags,
-        "config": row.config,
+        "config": row.config if row.exposes_config else audit.MASK,
         "secrets": dict.fromkeys(sorted(row.secrets_set_at), audit.MASK),
         "health_interval": row.health_interval,
         "enabled": row.enabled,

@@ -1,7 +1,6 @@
 """Preconfigured connectors: what CONNECTORS_FILE says, kept as rows without a space."""
 
 import logging
-from collections import Counter
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -47,12 +46,13 @@ class _Checked:
 def check_preconfigured(file: InstallationFile) -> list[Problem]:
     """Return what is wrong with the connectors of the file, each with its line and key."""
     found = Findings()
-    ids = Counter(section.id for section in file.connectors)
+    seen: set[str] = set()
     for position, section in enumerate(file.connectors):
         place = f"/connectors/{position}"
         with found.gather():
-            if ids[section.id] > 1:
+            if section.id in seen:
                 raise reject(f"{place}/id", f'The ID "{section.id}" stands in this file twice.')
+        seen.add(section.id)
         with found.gather():
             _check(section, place)
     try:

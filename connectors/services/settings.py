@@ -47,7 +47,7 @@ def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None
     with found.gather():
         secrets = _merge(row, connector_type, given)
     found.raise_any()
-    awaited = _still_awaited(row, connector_type, given)
+    awaited = [name for name in awaited_secrets(row) if name not in given]
     if row.secrets_set_at and (foreign := _new_targets(row, connector_type, new_config)):
         _refuse_new_target(row, connector_type, foreign, given)
         # What the type derived from the former secrets was for the former target as well.
@@ -64,15 +64,19 @@ def await_secrets(row: Connector, names: Iterable[str]) -> None:
     row.is_missing_secrets = bool(row.missing_secrets)
 
 
-def _still_awaited(row: Connector, connector_type: AnyConnectorType, given: Given) -> list[str]:
-    """Return the secrets that a copy came without and nobody decided on, beside those that its config needed."""
+def awaited_secrets(row: Connector) -> list[str]:
+    """Return the missing secrets that the config does without: a copy came without them, and nobody decided yet.
+
+    None in their place gives them up.
+    """
     if not row.missing_secrets:
         return []
     needed: list[str] = []
-    with suppress(InvalidInput, UndecryptableSecrets):
+    with suppress(InvalidInput, UndecryptableSecrets, UnknownConnectorType):
+        connector_type = get_type(row.type)
         config = parse_model(connector_type.config_model, row.config, "/config")
         needed = connector_type.missing_secrets(config, parse_secrets(connector_type, row.secrets.open()))
-    return [name for name in row.missing_secrets if name not in needed and name not in given]
+    return [name for name in row.missing_secrets if name not in needed]
 
 
 def stranded_secrets(row: Connector, config: dict[str, Any]) -> list[str]:

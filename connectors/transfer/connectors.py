@@ -31,6 +31,7 @@ class ConnectorKind(Kind[Connector, ConnectorDocument]):
     """Connectors of a space; preconfigured ones are referred to, and never travel."""
 
     id = "connector"
+    row_model = Connector
     document_model = ConnectorDocument
     shown_as = {"type": "connector_type_id"}
 

@@ -36,6 +36,7 @@ class Kind(ABC, Generic[RowT, DocumentT]):
     """One kind of objects. ``id`` is the ``type`` of its documents."""
 
     id: ClassVar[str]
+    row_model: type[RowT]
     document_model: type[DocumentT]
     # Services' names of fields that documents name otherwise.
     shown_as: ClassVar[Mapping[str, str]] = {}

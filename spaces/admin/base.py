@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
     BooleanRadioFilter,
     ChoicesDropdownFilter,
     DropdownFilter,
@@ -18,7 +19,9 @@ from unfold.paginator import InfinitePaginator as BaseInfinitePaginator
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminColorInputWidget as ColorInput
 from unfold.widgets import UnfoldAdminDecimalFieldWidget as NumberInput
+from unfold.widgets import UnfoldAdminFileFieldWidget as FileInput
 from unfold.widgets import UnfoldAdminPasswordWidget as PasswordInput
+from unfold.widgets import UnfoldAdminRadioSelectWidget as RadioSelect
 from unfold.widgets import UnfoldAdminSelectWidget as Select
 from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
@@ -38,6 +41,7 @@ else:
 __all__ = [
     "ActionVariant",
     "AdminPasswordChangeForm",
+    "AutocompleteSelectFilter",
     "BaseDialogForm",
     "BaseInfinitePaginator",
     "BooleanRadioFilter",
@@ -46,9 +50,11 @@ __all__ = [
     "ChoicesDropdownFilter",
     "ColorInput",
     "DropdownFilter",
+    "FileInput",
     "ModelAdmin",
     "NumberInput",
     "PasswordInput",
+    "RadioSelect",
     "RelatedDropdownFilter",
     "Select",
     "Switch",
@@ -64,13 +70,16 @@ __all__ = [
 # Its annotation says that it returns a dataclass; what it returns is a function.
 action = cast("Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]", _action)
 
+_LONGEST_KEY = 18  # digits
+
 
 class ModelAdmin(UnfoldModelAdmin):
     """The base of every admin."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse (400) what no column can hold, which PostgreSQL would raise for."""
-        return "\0" not in str(value) and super().lookup_allowed(lookup, value, request)
+        """Refuse (400) what no column can hold, which the databases would raise for."""
+        is_held = "\0" not in str(value) and not (lookup.endswith("__id__exact") and len(str(value)) > _LONGEST_KEY)
+        return is_held and super().lookup_allowed(lookup, value, request)
 
 
 class TabularInline(UnfoldTabularInline):

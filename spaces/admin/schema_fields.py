@@ -98,15 +98,21 @@ class SecretFields(SchemaFields):
         return self.form_name(f"clear_{name}")
 
     def build(self, values: Mapping[str, Any]) -> dict[str, forms.Field]:
-        """Return fresh form fields; ``values`` tells the secrets that are set by name, and since when."""
+        """Return fresh form fields.
+
+        ``values`` tells the secrets that are set by name, and since when; "" for one that is awaited and may be
+        given up.
+        """
         fields: dict[str, forms.Field] = {}
         for name, (form_name, field) in zip(self.properties, super().build({}).items(), strict=True):
             fields[form_name] = field
             if name not in values:
                 continue
-            field.help_text = _kept(field.help_text, values[name])
+            if values[name]:
+                field.help_text = _kept(field.help_text, values[name])
             if not field.required:
-                label = f"Clear {str(field.label).lower()}"
+                verb = "Clear" if values[name] else "Do without"
+                label = f"{verb} {str(field.label).lower()}"
                 fields[self.clear_name(name)] = forms.BooleanField(required=False, label=label, widget=Checkbox())
             field.required = False
         return fields

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -18,7 +17,7 @@ from django.utils.text import capfirst
 from spaces.admin.base import ModelAdmin, action
 from spaces.admin.choosing import SPACE_PARAMETER
 from spaces.admin.markup import object_link
-from spaces.errors import FieldError, InUse, InvalidInput
+from spaces.errors import FieldError, InUse, InvalidInput, ReadOnly
 
 # Where the request carries what the service refused, from the first run of the view to the second.
 _REFUSED = "switchyard.refused"
@@ -58,8 +57,6 @@ def _in_words(pointer: str) -> str:
 class ServiceModelAdmin(ModelAdmin):
     """A ModelAdmin whose subclasses say which service adds, changes and deletes."""
 
-    # Whether a person writes the object's public id to delete it (template admin/delete_by_id.html).
-    confirm_by_id = False
     # Said here too: a model's own ordering does not count once rows are counted by group.
     ordering = ("name", "pk")
 
@@ -92,6 +89,9 @@ class ServiceModelAdmin(ModelAdmin):
         except InvalidInput as refusal:
             request.META[_REFUSED] = refusal.errors
             return super().changeform_view(request, object_id, form_url, extra_context)
+        except ReadOnly as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(request.path)
         except self.model.DoesNotExist:
             messages.warning(request, f"Somebody deleted this {self.opts.verbose_name} meanwhile.")
             return HttpResponseRedirect(reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"))
@@ -128,12 +128,7 @@ class ServiceModelAdmin(ModelAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Delete once confirmed, by the object's ID where the page asks for it; when the service refuses, say why."""
-        if request.method == "POST" and self.confirm_by_id:
-            stored = self.get_object(request, unquote(object_id))
-            if stored is not None and request.POST.get("confirm_id", "").strip() != stored.public_id:
-                messages.error(request, "Nothing was deleted: that is not its ID.")
-                return HttpResponseRedirect(request.path)
+        """Delete once confirmed; when the service refuses, say why."""
         try:
             return super().delete_view(request, object_id, extra_context)
         except InUse as refusal:
@@ -150,8 +145,12 @@ class ServiceModelAdmin(ModelAdmin):
         """Find by the words of a search; an autocomplete may ask for one space."""
         space = request.GET.get(SPACE_PARAMETER, "")
         if space.isdecimal() and request.path == reverse("admin:autocomplete"):
-            queryset = queryset.filter(space_id=int(space))
+            queryset = self.of_space(queryset, int(space))
         return super().get_search_results(request, queryset, search_term)
+
+    def of_space(self, rows: QuerySet[Any], space_id: int) -> QuerySet[Any]:
+        """Return those of the rows that the space has."""
+        return rows.filter(space_id=space_id)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Return the actions on many rows, without the one that deletes past the services."""
@@ -178,8 +177,10 @@ class ServiceModelAdmin(ModelAdmin):
         for stored in queryset.exclude(enabled=enabled):
             try:
                 self.switch(stored, enabled)
-            except InvalidInput as refusal:
+            except (InvalidInput, ReadOnly) as refusal:
                 messages.error(request, f"{stored}: {refusal}")
+            except self.model.DoesNotExist:
+                messages.warning(request, f"{stored}: somebody deleted it meanwhile.")
             else:
                 switched += 1
         word = "enabled" if enabled else "disabled"

@@ -1,52 +1,19 @@
 """Connectors in the console: every write goes through the services, and errors land where they belong."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from connectors.models import Connector
-from connectors.services import create_connector, update_connector
+from connectors.services import update_connector
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_connector
+from tests.admin.samples import ADD, CANARY, LIST, entered, form_errors, make_sample, url
 
-ADD = "admin:connectors_connector_add"
-LIST = "admin:connectors_connector_changelist"
 PAGES = ("change", "delete", "history")
-CANARY = "s3cret-canary"
 
 pytestmark = pytest.mark.usefixtures("sample_type")
-
-
-def entered(into: Space, **fields: Any) -> dict[str, Any]:
-    return {
-        "name": "My system",
-        "public_id": "mine",
-        "space": into.pk,
-        "type": "sample",
-        "enabled": "on",
-        "sample_config_host": "example.com",
-        "sample_config_port": "7",
-        **fields,
-    }
-
-
-def make_sample(space: Space, **fields: Any) -> Connector:
-    given: dict[str, Any] = {"name": "My system", "public_id": "mine", "config": {"host": "example.com"}, **fields}
-    return create_connector(space, type="sample", secrets=given.pop("secrets", {}), **given)
-
-
-def url(connector: Connector, page: str = "change") -> str:
-    return reverse(f"admin:connectors_connector_{page}", args=[connector.pk])
-
-
-def form_errors(answer: Any) -> dict[str, list[str]]:
-    assert answer.status_code == 200
-    return {name: list(errors) for name, errors in answer.context["adminform"].form.errors.items()}
 
 
 def test_the_form_has_the_fields_of_a_type_that_is_only_a_folder(console: Client, space: Space) -> None:
@@ -210,17 +177,6 @@ def test_nothing_deletes_many_connectors_past_the_service(console: Client, space
     chosen = {"action": "delete_selected", "_selected_action": connector.pk, "index": 0, "post": "yes"}
     console.post(reverse(LIST), chosen)
     assert Connector.objects.exists()
-
-
-def test_the_number_of_queries_of_the_list_does_not_grow(console: Client, space: Space) -> None:
-    make_action(make_connector(space, 1), 1)
-    with CaptureQueriesContext(connection) as few:
-        console.get(reverse(LIST))
-    for number in range(2, 20):
-        make_action(make_connector(space, number), number)
-    with CaptureQueriesContext(connection) as many:
-        console.get(reverse(LIST))
-    assert len(many) == len(few)
 
 
 def test_names_and_settings_are_escaped(console: Client, space: Space) -> None:

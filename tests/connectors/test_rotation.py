@@ -1,9 +1,8 @@
 """Secrets move to a new key while everything runs; a lost key breaks its own connectors, plainly, and nothing else."""
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,24 @@ from cryptography.fernet import Fernet
 from django.core.checks import ERROR, Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import Client
 from django.utils import timezone
 from pydantic import SecretStr
 from pytest_django import Settings
 
 from connectors.models import AccessToken, Connector, SecretsCanary, Status
 from connectors.outcomes import Reason
-from connectors.secrets import Sealed, UndecryptableSecrets, generate_key, key_id
+from connectors.secrets import Sealed, UndecryptableSecrets, generate_key, held_key_ids, key_id
 from connectors.services import CannotOpen, open_connection, probe_connector, update_connector
 from connectors.services import rotation as service
-from connectors.services.rotation import plant_canary, rotate_secrets, sealed_columns
+from connectors.services.canary import plant_canary
+from connectors.services.preconfigured import sync_preconfigured
+from connectors.services.rotation import rotate_secrets, sealed_columns
 from connectors.tokens import Token, keep_token, load_token
 from spaces.models import Space
 from tests.api.client import Api
+from tests.connectors.test_services_concurrency import at_once
 from tests.factories import make_connector, make_space
-from tests.servers import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -86,15 +88,36 @@ def test_the_id_tells_nothing_of_the_key() -> None:
     assert key_id(OLD) not in OLD
 
 
+def test_the_id_is_the_one_that_sha256sum_finds() -> None:
+    assert key_id(OLD) == sha256(OLD.encode()).hexdigest()[:8]
+
+
+def test_a_key_has_one_id_in_either_alphabet_of_base64(settings: Settings) -> None:
+    key = "-_" * 20 + "-_A="
+    assert key_id(key) == key_id(key.replace("-", "+").replace("_", "/"))
+    settings.SECRETS_KEYS = [key]
+    sealed = Sealed.seal({"token": SecretStr("t")})
+    settings.SECRETS_KEYS = [key.replace("-", "+").replace("_", "/")]
+    assert sealed.open() == {"token": SecretStr("t")}
+
+
+def test_the_newest_key_seals_and_every_key_opens_in_whatever_order(settings: Settings) -> None:
+    for keys in ([NEW, OLD, OTHER], [OLD, OTHER, NEW], [OTHER, NEW, OLD]):
+        settings.SECRETS_KEYS = keys
+        sealed = Sealed.seal({"token": SecretStr("t")})
+        assert (sealed.key_id, held_key_ids()) == (key_id(keys[0]), tuple(map(key_id, keys)))
+        settings.SECRETS_KEYS = [*keys[1:], keys[0]]
+        assert sealed.open() == {"token": SecretStr("t")}
+        assert not sealed.is_current
+
+
 # --- Rotation ---
 
 
-def test_every_column_of_ciphertext_is_rotated() -> None:
-    assert {(model, column) for model, column in sealed_columns()} == {
-        (Connector, "secrets"),
-        (AccessToken, "token"),
-        (SecretsCanary, "sealed"),
-    }
+def test_every_column_of_ciphertext_is_rotated_and_the_canary_last() -> None:
+    columns = list(sealed_columns())
+    assert set(columns) == {(Connector, "secrets"), (AccessToken, "token"), (SecretsCanary, "sealed")}
+    assert columns[-1] == (SecretsCanary, "sealed")
 
 
 def test_rotation_moves_all_to_the_newest_key_and_the_old_one_can_go(space: Space, settings: Settings) -> None:
@@ -216,7 +239,7 @@ def test_a_missing_key_is_a_warning_that_counts_its_connectors(space: Space, set
     settings.SECRETS_KEYS = [NEW]
     (warning,) = messages()
     assert (warning.level < ERROR, warning.id) == (True, "switchyard.SECRETS_KEYS")
-    assert f"lacks the key {key_id(OTHER)}, which 1 connectors need" in warning.msg
+    assert f"lacks the key {key_id(OTHER)}. Connectors that need it, and fail as bad_config: 1." in warning.msg
 
 
 def test_the_command_names_what_it_cannot_read_and_fails(space: Space, settings: Settings) -> None:
@@ -226,34 +249,103 @@ def test_the_command_names_what_it_cannot_read_and_fails(space: Space, settings:
     out = StringIO()
     with pytest.raises(CommandError, match="Some secrets cannot be read"):
         call_command("rotate_secrets", stdout=out)
-    assert f'connector "desk" of the space "{space.slug}"' in out.getvalue()
+    assert f'connector "desk" in the space "{space.slug}": The key {key_id(OLD)}' in out.getvalue()
 
 
-# --- The canary ---
+def test_what_cannot_be_read_shows_as_disconnected_at_once(space: Space, settings: Settings) -> None:
+    row = connector(space)
+    settings.SECRETS_KEYS = [NEW]
+    plant_canary()
+    rotate_secrets(dry_run=True)
+    assert stored(row).status == Status.UNKNOWN
+    rotate_secrets()
+    assert (stored(row).status, stored(row).status_reason) == (Status.DISCONNECTED, "bad_config")
+    assert key_id(OLD) in stored(row).status_detail
+    assert (stored(row).version, stored(row).secrets) == (row.version, row.secrets)
 
 
-def test_keys_of_another_database_keep_everything_from_starting(settings: Settings) -> None:
+def test_what_is_entered_again_meanwhile_is_not_called_unreadable(
+    space: Space, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = connector(space)
+    settings.SECRETS_KEYS = [NEW]
+    plant_canary()
+    renewed = Sealed.renewed
+
+    def overtaken(sealed: Sealed) -> Sealed:
+        monkeypatch.setattr(Sealed, "renewed", renewed)
+        update_connector(row, secrets={"token": "again"})
+        return renewed(sealed)
+
+    monkeypatch.setattr(Sealed, "renewed", overtaken)
+    rotation = rotate_secrets()
+    assert (rotation.current, rotation.unreadable) == (2, [])
+    assert stored(row).status == Status.UNKNOWN
+
+
+def test_damaged_secrets_are_unreadable_even_under_the_newest_key(space: Space) -> None:
+    row = connector(space)
+    plant_canary()
+    Connector.objects.filter(pk=row.pk).update(secrets=Sealed(row.secrets.token[:-8]))
+    (line,) = rotate_secrets().unreadable
+    assert f"damaged: their key {key_id(OLD)}" in line
+
+
+def test_a_missing_key_from_before_keys_had_ids_is_a_warning_too(space: Space, settings: Settings) -> None:
+    row = connector(space)
+    Connector.objects.filter(pk=row.pk).update(secrets=Sealed(row.secrets.token.partition(b":")[2]))
+    settings.SECRETS_KEYS = [NEW, OLD]
     plant_canary()
     assert messages() == []
     settings.SECRETS_KEYS = [NEW]
-    (error,) = messages()
-    assert (error.level, error.id) == (ERROR, "switchyard.SECRETS_KEYS")
-    with pytest.raises(CommandError, match="--accept-loss"):
-        call_command("rotate_secrets")
-    out = StringIO()
-    call_command("rotate_secrets", accept_loss=True, stdout=out)
-    assert messages() == []
+    (warning,) = messages()
+    assert "a key from before keys had ids" in warning.msg
+    assert "bad_config: 1." in warning.msg
 
 
-def test_planting_again_keeps_the_canary(settings: Settings) -> None:
-    plant_canary()
+def test_the_console_lists_and_shows_a_connector_whose_key_is_lost(
+    space: Space, settings: Settings, admin_client: Client
+) -> None:
+    row = connector(space)
     settings.SECRETS_KEYS = [NEW]
-    plant_canary()
-    assert len(messages()) == 1
+    pages = ["/admin/connectors/connector/", f"/admin/connectors/connector/{row.pk}/change/"]
+    for page in pages:
+        answer = admin_client.get(page, follow=True)
+        assert answer.status_code == 200
+        assert row.name in answer.content.decode()
 
 
-def test_a_database_that_is_not_set_up_has_no_say(tmp_path: Path) -> None:
-    environment = {**os.environ, "VAR_DIR": str(tmp_path), "DATABASE_URL": "", "BROKER_URL": ""}
-    command = [sys.executable, "manage.py", "check", "--database", "default"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_a_preconfigured_connector_is_sealed_anew_from_its_file(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "connectors.yaml"
+    file.write_text(
+        "connectors:\n  - id: desk\n    name: Desk\n    type: http\n"
+        "    config:\n      url: https://a.example/\n      auth: bearer\n    secrets:\n      token: env:DESK_TOKEN\n"
+    )
+    settings.CONNECTORS_FILE = str(file)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DESK_TOKEN", "from the file")
+        sync_preconfigured()
+        settings.SECRETS_KEYS = [NEW]
+        sync_preconfigured()
+    row = Connector.objects.get(public_id="desk")
+    assert (row.secrets.key_id, token_of(row)) == (key_id(NEW), "from the file")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_edit_at_the_same_moment_wins_over_the_rotation(space: Space, settings: Settings) -> None:
+    settings.SECRETS_KEYS = [NEW, OLD]
+    for round_ in range(5):
+        rows = [connector(space, f"desk-{round_}-{number}") for number in range(12)]
+        for row in rows:
+            settings.SECRETS_KEYS = [OLD]
+            update_connector(row, secrets={"token": "old"})
+        settings.SECRETS_KEYS = [NEW, OLD]
+        edits = [partial(enter, rows[number::3], "entered") for number in range(3)]
+        assert at_once(*edits, rotate_secrets, rotate_secrets) == [None] * 5
+        assert {token_of(row) for row in rows} == {"entered"}
+        assert {stored(row).secrets.key_id for row in rows} == {key_id(NEW)}
+
+
+def enter(rows: list[Connector], token: str) -> None:
+    for row in rows:
+        update_connector(row, secrets={"token": token})

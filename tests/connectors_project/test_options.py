@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from connectors.secrets import generate_key
 from connectors_project.management.commands.options import options_table
-from connectors_project.options import OPTIONS, check_var_dir, keep_in_file, read_options
+from connectors_project.options import OPTIONS, check_var_dir, keep_in_file, kept_keys, read_options
 from tests.servers import ROOT
 
 CANARY = "canary-hunter2"
@@ -177,6 +177,25 @@ def test_a_made_secret_is_kept_private_and_one_for_all_that_race_for_it(tmp_path
     assert len(seen) == 8
     assert path.read_text() == seen[0]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_keys_that_are_kept_in_a_file_are_several_there_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "secrets_key"
+    (made,), found = kept_keys(file)
+    assert found == []
+    newer = generate_key()
+    file.write_text(f"{newer},{made}\n")
+    assert kept_keys(file) == ([newer, made], [])
+
+
+@pytest.mark.parametrize("content", ["", "\n", CANARY, f"{CANARY},{'A' * 43}="])
+def test_a_file_without_keys_is_named_and_not_shown(content: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets_key").write_text(content)
+    done = check_in_a_process(VAR_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert f"SECRETS_KEYS cannot be used: {tmp_path}/secrets_key does not hold keys." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert CANARY not in done.stdout + done.stderr
 
 
 def test_readme_lists_every_setting() -> None:

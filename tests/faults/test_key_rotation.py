@@ -1,10 +1,12 @@
 """Secrets move to a new key under load: a rotation that is killed half-way loses nothing, and deliveries go on."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -13,75 +15,120 @@ import pytest
 
 from connectors.secrets import generate_key, key_id
 from tests.faults.installation import Wired, wired
-from tests.servers import ROOT, RedisServer, Switchyard, kill, wait_until
+from tests.servers import ROOT, RedisServer, ServerFault, Switchyard, kill, wait_until
 
-CONNECTORS = 3000
+pytestmark = pytest.mark.timeout(300)
+
 TOKEN = "S3CR3T-canary-rotated"
+FILLERS = 3000
 # Many rows in one statement: each sealed by itself, as the services do it.
-MAKE = f"""
+FILL = f"""
 from connectors.models import Connector
-from connectors.services import create_connector
 from connectors.secrets import Sealed
 from spaces.models import Space
-space = Space.objects.get(slug="default")
-config = {{"url": "https://receiver.example/", "auth": "bearer"}}
-first = create_connector(space, type="http", name="First", config=config, secrets={{"token": "x"}}, health_interval=0)
+model = Connector.objects.get(public_id="before-0")
 Connector.objects.bulk_create(
-    Connector(space=space, public_id=f"many-{{n}}", type="http", name=f"Many {{n}}", config=first.config,
-              secrets=Sealed.seal(first.secrets.open()), secrets_set_at=first.secrets_set_at)
-    for n in range({CONNECTORS - 2})
+    Connector(space=model.space, public_id=f"many-{{n}}", type="http", name=f"Many {{n}}", config=model.config,
+              secrets=Sealed.seal(model.secrets.open()), secrets_set_at=model.secrets_set_at)
+    for n in range({FILLERS})
 )
 """
+KEY_OF = "SELECT substr(secrets, 1, 8), count(*) FROM connectors_connector GROUP BY 1"
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("shape", ["server", "embedded"])
-def test_a_rotation_killed_half_way_loses_nothing(
-    shape: str, tmp_path: Path, database_url: str, broker: RedisServer
-) -> None:
-    old, new = generate_key(), generate_key()
-    servers = {"database_url": database_url, "broker_url": broker.url} if shape == "server" else {}
-    with wired(tmp_path, **servers, SECRETS_KEYS=old) as installation:
-        switchyard = installation.switchyard
-        guard(installation)
-        switchyard.manage("shell", "--no-imports", "-c", MAKE)
-        renewed = counter(shape, tmp_path, database_url, key_id(new))
-        change_keys(switchyard, f"{new},{old}")
+@pytest.fixture(params=["server", "embedded"])
+def installation(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: RedisServer
+) -> Iterator[Wired]:
+    servers = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
+    with wired(tmp_path, **servers) as running:
+        yield running
 
-        with sending(installation) as sent:
-            rotation = subprocess.Popen(
-                [sys.executable, "manage.py", "rotate_secrets"],
-                cwd=ROOT,
-                env=switchyard.environment,
-                start_new_session=True,
-            )
-            wait_until(lambda: renewed() > CONNECTORS // 4, "a part is renewed")
-            kill(rotation)
-            half_way = renewed()
-            assert CONNECTORS // 4 < half_way < CONNECTORS
-            again = switchyard.manage("rotate_secrets")
-        assert "0 unreadable." in again
-        assert renewed() == CONNECTORS
-        assert "0 renewed" in switchyard.manage("rotate_secrets")
 
-        change_keys(switchyard, new)
-        installation.send("last")
-        installation.settle()
+def test_a_rotation_killed_half_way_loses_nothing(installation: Wired) -> None:
+    switchyard = installation.switchyard
+    old, new = switchyard.environment["SECRETS_KEYS"], generate_key()
+    # The first are done before the rotation is killed, the last are not.
+    for name in ("before-0", "before-1"):
+        guard(installation, name)
+    switchyard.manage("shell", "--no-imports", "-c", FILL)
+    for name in ("after-0", "after-1"):
+        guard(installation, name)
+    counts = counter(switchyard)
+    sealed = FILLERS + 4
+    assert counts(old) == sealed
+    change_keys(switchyard, f"{new},{old}")
 
-    assert set(installation.received_ids) == {*sent, "last"}
-    authorizations = {request.headers.get("authorization") for request in installation.receiver.requests}
-    assert authorizations == {None, f"Bearer {TOKEN}"}  # of the two connectors that every event goes through
+    with sending(installation) as sent:
+        rotation = subprocess.Popen(
+            [sys.executable, "manage.py", "rotate_secrets"],
+            cwd=ROOT,
+            env=switchyard.environment,
+            start_new_session=True,
+        )
+        wait_until(lambda: counts(new) > sealed // 4, "a part is renewed")
+        kill(rotation)
+        assert sealed // 4 < counts(new) < sealed
+        assert counts(new) + counts(old) == sealed
+        at_the_kill = len(sent)
+        wait_until(lambda: len(sent) > at_the_kill + 100, "events go on half-way")
+        again = switchyard.manage("rotate_secrets")
+    assert "0 unreadable." in again
+    assert (counts(new), counts(old)) == (sealed, 0)
+    assert "0 renewed" in switchyard.manage("rotate_secrets")
+
+    change_keys(switchyard, new)
+    installation.send("last")
+    installation.settle()
+
+    arrived: dict[str | None, set[str]] = {}
+    for request in installation.receiver.requests:
+        arrived.setdefault(request.headers.get("authorization"), set()).add(json.loads(request.body)["id"])
+    names = ("before-0", "before-1", "after-0", "after-1")
+    assert arrived == {key: {*sent, "last"} for key in (None, *(f"Bearer {TOKEN}-{name}" for name in names))}
+    assert installation.call("GET", "deliveries?state=dead")[1]["results"] == []
     assert TOKEN not in switchyard.logs()
 
 
-def guard(installation: Wired) -> None:
-    """Let every event also go through a connector with a secret."""
+def test_a_lost_key_is_a_bad_config_of_its_connectors_and_no_crash(installation: Wired) -> None:
+    switchyard = installation.switchyard
+    guard(installation, "guarded")
+    lost, other = switchyard.environment["SECRETS_KEYS"], generate_key()
+
+    with pytest.raises(ServerFault, match=f"This database needs the key {key_id(lost)}"):
+        change_keys(switchyard, other)
+    switchyard.stop()
+    assert 'connector "guarded" in the space "default"' in switchyard.manage("rotate_secrets", "--accept-loss")
+    change_keys(switchyard, other)
+    shown = installation.call("GET", "connectors/guarded")[1]
+    assert (shown["status"], shown["status_reason"]) == ("disconnected", "bad_config")
+    assert key_id(lost) in shown["status_detail"]
+
+    installation.send("while-lost")
+    installation.settle()
+    (dead,) = installation.call("GET", "deliveries?state=dead")[1]["results"]
+    assert (dead["connector"], dead["last_reason"]) == ("guarded", "bad_config")
+    assert installation.received_ids == ["while-lost"]  # through the connector that has no secrets
+
+    status, _ = installation.call("PATCH", "connectors/guarded", {"secrets": {"token": "again"}})
+    assert status == 200
+    installation.send("repaired")
+    installation.settle()
+    assert installation.received_ids.count("repaired") == 2
+    assert "Bearer again" in {request.headers.get("authorization") for request in installation.receiver.requests}
+    processes = (switchyard.web, switchyard.beat, *switchyard.workers)
+    assert all(process is not None and process.poll() is None for process in processes)
+    assert f"SECRETS_KEYS lacks the key {key_id(lost)}" in switchyard.logs()
+    assert "Traceback" not in switchyard.logs()
+
+
+def guard(installation: Wired, name: str) -> None:
+    """Let every event also go through a connector with a secret of its own."""
     config = {"url": installation.receiver.url, "auth": "bearer"}
-    installation.create(
-        "connectors", id="guarded", name="Guarded", connector_type_id="http", config=config, secrets={"token": TOKEN}
-    )
-    installation.create("actions", id="guarded", name="Guarded", connector="guarded", params={})
-    installation.create("rules", id="guarded", name="Guarded", rule_type_id="event", actions=["guarded"])
+    secrets = {"token": f"{TOKEN}-{name}"}
+    installation.create("connectors", id=name, name=name, connector_type_id="http", config=config, secrets=secrets)
+    installation.create("actions", id=name, name=name, connector=name, params={})
+    installation.create("rules", id=name, name=name, rule_type_id="event", actions=[name])
 
 
 def change_keys(switchyard: Switchyard, keys: str) -> None:
@@ -95,40 +142,41 @@ def change_keys(switchyard: Switchyard, keys: str) -> None:
 
 @contextmanager
 def sending(installation: Wired) -> Iterator[list[str]]:
-    """Send events one after another while the block runs; the list has the ids of those that were accepted."""
+    """Send events, 20 at a time, while the block runs; the list has the ids of those that were accepted."""
     accepted: list[str] = []
     stop = threading.Event()
 
     def send() -> None:
         while not stop.is_set():
-            event_id = f"during-{len(accepted)}"
-            installation.send(event_id)
-            accepted.append(event_id)
+            event_ids = [f"during-{len(accepted) + number}" for number in range(20)]
+            installation.send(*event_ids)
+            accepted.extend(event_ids)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        yield accepted
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        sender = pool.submit(send)
+        try:
+            yield accepted
+        finally:
+            stop.set()
+        sender.result()
 
 
-def counter(shape: str, directory: Path, database_url: str, key: str) -> Callable[[], int]:
-    """Return a function that counts the connectors whose secrets are under this key."""
+def counter(switchyard: Switchyard) -> Callable[[str], int]:
+    """Return a function that counts the connectors whose secrets are under a key."""
+    database_url = switchyard.environment["DATABASE_URL"]
 
-    def on_postgresql() -> int:
-        with psycopg.connect(database_url) as connection:
-            found = connection.execute(
-                "SELECT count(*) FROM connectors_connector WHERE substring(secrets, 1, 8) = %s", [key.encode()]
-            ).fetchone()
-        return int(found[0]) if found else 0
+    def count(key: str) -> int:
+        return found().get(key_id(key), 0)
 
-    def on_sqlite() -> int:
-        with closing(sqlite3.connect(directory / "var" / "switchyard.sqlite3", timeout=30)) as connection:
-            found = connection.execute(
-                "SELECT count(*) FROM connectors_connector WHERE substr(secrets, 1, 8) = ?", [key.encode()]
-            ).fetchone()
-        return int(found[0])
+    def found() -> dict[str, int]:
+        if database_url:
+            with psycopg.connect(database_url) as connection:
+                return as_text(connection.execute(KEY_OF).fetchall())
+        with closing(sqlite3.connect(switchyard.directory / "var" / "switchyard.sqlite3", timeout=30)) as file:
+            return as_text(file.execute(KEY_OF).fetchall())
 
-    return on_postgresql if shape == "server" else on_sqlite
+    return count
+
+
+def as_text(rows: list[tuple[bytes | None, int]]) -> dict[str, int]:
+    return {(key or b"").decode(): count for key, count in rows}

@@ -4,8 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
-from connectors.services.rotation import Rotation, has_other_keys, plant_canary, rotate_secrets
+from connectors.services.canary import WrongKeys
+from connectors.services.rotation import Rotation, rotate_secrets
 
 
 class Command(BaseCommand):
@@ -21,25 +23,21 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, dry_run: bool, accept_loss: bool, **options: Any) -> None:
-        if has_other_keys():
-            if not accept_loss:
-                raise CommandError(
-                    "SECRETS_KEYS has none of the keys of this database. Put them back. Where they are lost for good, "
-                    "--accept-loss starts over with these."
-                )
-            if not dry_run:
-                plant_canary(anew=True)
-        self._report(rotate_secrets(dry_run=dry_run), dry_run)
+        try:
+            rotation = rotate_secrets(dry_run=dry_run, accept_loss=accept_loss)
+        except WrongKeys as error:
+            raise CommandError(f"{error} {error.ADVICE}") from None
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"{error}: nothing is set up here. Is VAR_DIR or DATABASE_URL right?") from None
+        self._report(rotation, dry_run)
+        if rotation.unreadable and not accept_loss:
+            raise CommandError("Some secrets cannot be read: put their keys back, or enter them again.")
 
     def _report(self, rotation: Rotation, dry_run: bool) -> None:
         for each in rotation.unreadable:
-            self.stdout.write(f"No key in SECRETS_KEYS decrypts the secrets of the {each}. Enter them again.")
+            self.stdout.write(each)
         done = "would be renewed" if dry_run else "renewed"
         self.stdout.write(
             f"{rotation.renewed} {done}, {rotation.current} under the newest key already, "
             f"{len(rotation.unreadable)} unreadable."
         )
-        if rotation.unreadable:
-            raise CommandError(
-                "Some secrets cannot be read. Keep every key of SECRETS_KEYS until they are entered again."
-            )

@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -23,9 +25,10 @@ from connectors.types.http.schemas import HttpConfig
 from connectors.types.masking import Masker
 from connectors.version import VERSION
 
-EARLY: Final = timedelta(seconds=60)  # a token that ends sooner is replaced
+EARLY: Final = 60.0  # seconds before its end in which a token is no longer used, or a fifth of its life if that is less
 FRESH: Final = timedelta(seconds=10)  # one that was refused this soon is not to blame
-_UNSAID: Final = 300  # seconds that a token lasts when the endpoint does not say
+_PAUSE: Final = 2.0  # seconds after a failure in which the endpoint is not asked again
+_UNSAID: Final = 300.0  # seconds that a token lasts when the endpoint does not say
 _LONGEST: Final = 30 * 24 * 3600
 _TIMEOUT: Final = 10.0
 _MOST_SAID: Final = 300  # characters of what the endpoint says of an error
@@ -53,15 +56,22 @@ class TokenSource:
         self._connection = connection
         self._overrides = overrides
         self._held: _Held | None = None
+        self._failure: Failure | None = None
+        self._silent_until = float("-inf")
         self._lock = threading.Lock()
         self._own = [*connection.secrets.plaintexts(), _credentials(connection)]
         self.masker = Masker(self._own)
 
     def header(self) -> str:
-        """Return the value of the header ``authorization``; raise NoToken."""
+        """Return the value of the header ``authorization``; raise NoToken.
+
+        After a failure the endpoint is left alone for two seconds: hundreds of messages may wait, and each would ask.
+        """
         with self._lock:
             if self._held is None or not _lasts(self._held.token):
-                self._held = self._shared(other_than=None) or self._fetch()
+                if self._failure is not None and time.monotonic() < self._silent_until:
+                    raise NoToken(self._failure)
+                self._held = self._shared(other_than=None) or self._try_to_fetch()
             return _header(self._held.token)
 
     def replaces(self, header: str) -> bool:
@@ -92,6 +102,13 @@ class TokenSource:
             return None
         self.masker = Masker([*self._own, token.text.get_secret_value()])
         return _Held(token, datetime.now(UTC) - FRESH)
+
+    def _try_to_fetch(self) -> _Held:
+        try:
+            return self._fetch()
+        except NoToken as error:
+            self._failure, self._silent_until = error.failure, time.monotonic() + _PAUSE
+            raise
 
     def _fetch(self) -> _Held:
         result = send(self._request(), key=("token", self._connection.id, self._connection.version))
@@ -147,7 +164,7 @@ def _read(response: Response, masker: Masker) -> Token:
     fields = _fields(response)
     text = fields.get("access_token")
     if response.status == 200 and _is_token(text) and str(fields.get("token_type", "Bearer")).lower() == "bearer":
-        return Token(SecretStr(str(text)), datetime.now(UTC) + timedelta(seconds=_lifetime(fields.get("expires_in"))))
+        return Token(SecretStr(str(text)), datetime.now(UTC) + timedelta(seconds=_usable(fields.get("expires_in"))))
     said = " ".join(str(fields[name]) for name in ("error", "error_description") if fields.get(name))
     what = f"HTTP {response.status}" if response.status != 200 else "no bearer token in the answer"
     detail = f"The token endpoint gave no token: {what}{': ' if said else ''}{masker.mask(said[:_MOST_SAID])}."
@@ -168,15 +185,20 @@ def _is_token(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= 8000 and text.isascii() and text.isprintable() and " " not in text
 
 
-def _lifetime(said: object) -> float:
+def _usable(said: object) -> float:
+    """Return for how many seconds a token is used that lasts as long as the endpoint says."""
     try:
-        return min(max(float(str(said)), 0.0), _LONGEST)
+        lifetime = float(str(said))
     except ValueError:
-        return _UNSAID
+        lifetime = _UNSAID
+    if isnan(lifetime):
+        lifetime = _UNSAID
+    lifetime = min(max(lifetime, 0.0), _LONGEST)
+    return lifetime - min(EARLY, lifetime / 5)
 
 
 def _lasts(token: Token) -> bool:
-    return token.expires_at - datetime.now(UTC) > EARLY
+    return token.expires_at > datetime.now(UTC)
 
 
 def _header(token: Token) -> str:

@@ -51,7 +51,8 @@ class SampleType(ConnectorType[SampleConfig, SampleSecrets, SampleParams]):
         yield from ()
 
     def probe(self, connection: Connection[SampleConfig, SampleSecrets], *, timeout: float) -> Iterator[Step]:
-        yield Step("open", "It is open.")
+        host = connection.config.host
+        yield Step("open", f"It is open. {host}", advice=f"Go on. {host}")
 
     def targets(self, config: SampleConfig) -> frozenset[str]:
         return frozenset({f"sample://{config.host}:{config.port}"})
