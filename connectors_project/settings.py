@@ -254,7 +254,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "rules.api.schema.describe_ingest"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"ReasonEnum": "actions.models.REASONS", "ConnectorStatusEnum": "connectors.models.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "ReasonEnum": "actions.models.REASONS",
+        "ConnectorStatusEnum": "connectors.models.Status",
+        "KeyRoleEnum": "spaces.roles.Role",
+        "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

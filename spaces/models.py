@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from spaces.public_ids import MAX_LENGTH, validate_public_id
-from spaces.roles import MEMBER_ROLES, Role
+from spaces.roles import MEMBER_CHOICES, Role
 
 DEFAULT_SPACE = "default"
 
@@ -55,7 +55,7 @@ class Membership(models.Model):
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
     group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
-    role = models.CharField(max_length=10, choices=[(role.value, role.label) for role in MEMBER_ROLES])
+    role = models.CharField(max_length=10, choices=MEMBER_CHOICES)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

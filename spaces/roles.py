@@ -47,6 +47,7 @@ ABILITIES: Final[Mapping[Role, frozenset[Ability]]] = {
     Role.ADMIN: frozenset(Ability),
 }
 MEMBER_ROLES: Final = (Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMIN)
+MEMBER_CHOICES: Final = [(role.value, role.label) for role in MEMBER_ROLES]
 EVERYTHING: Final = frozenset(Ability)
 NOTHING: Final[frozenset[Ability]] = frozenset()
 

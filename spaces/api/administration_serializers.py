@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from spaces.api.serializers import ObjectSerializer, StrictSerializer
 from spaces.models import ApiKey, AuditEntry, Membership, Space
-from spaces.roles import MEMBER_ROLES, Role
+from spaces.roles import MEMBER_CHOICES, Role
 from spaces.services import archive_space, create_api_key, create_space, update_space
 
 
@@ -59,7 +59,7 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
     group = serializers.SlugRelatedField(
         "name", queryset=Group.objects.all(), allow_null=True, default=None, help_text="Name of a group; or a user."
     )
-    role = serializers.ChoiceField([role.value for role in MEMBER_ROLES])
+    role = serializers.ChoiceField(MEMBER_CHOICES)
 
     class Meta:
         model = Membership
@@ -76,7 +76,7 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
     """An API key, which is known by its first characters."""
 
-    role = serializers.ChoiceField(Role.values, default=Role.EDITOR.value, help_text="What it may do.")
+    role = serializers.ChoiceField(Role.choices, default=Role.EDITOR.value, help_text="What it may do.")
 
     class Meta:
         model = ApiKey

@@ -1,47 +1,20 @@
-"""The views of spaces, and the bases of every other view."""
+"""The bases of every view in a space."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponseBase
 from rest_framework.mixins import DestroyModelMixin, ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.viewsets import GenericViewSet
 
-from spaces.access import visible_spaces
-from spaces.api.permissions import IsKnown, caller_of
-from spaces.api.queries import ByName, KeysetPagination, NewestFirst
+from spaces.api.queries import ByName, NewestFirst
 from spaces.api.scope import SpaceScoped
-from spaces.api.serializers import SpaceSerializer
-from spaces.models import Space
 
 ModelT = TypeVar("ModelT", bound=Model)
-
-
-class SpacesByName(KeysetPagination):
-    """Order of spaces."""
-
-    orderings = {"name": "name", "id": "slug", "created_at": "created_at"}
-    ordering = "name"
-
-
-class SpaceViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Space]):
-    """The spaces that one may see."""
-
-    permission_classes = [IsKnown]
-    pagination_class = SpacesByName
-    serializer_class = SpaceSerializer
-    queryset = Space.objects.all()
-    lookup_field = "slug"
-    lookup_url_kwarg = "space"
-    lookup_value_converter = "slug"
-
-    def get_queryset(self) -> QuerySet[Space]:
-        return visible_spaces(caller_of(self.request))
 
 
 class ObjectViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, SpaceScoped[ModelT]):

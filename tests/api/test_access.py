@@ -40,6 +40,13 @@ BODY = {"name": "x", "connector_type_id": "http", "connector": "x", "rule_type_i
 def test_the_operations_are_all_there() -> None:
     assert {path.removeprefix(SPACE) for _, path in operations() if SPACE in path} == {
         "",
+        "/api-keys",
+        "/api-keys/{id}",
+        "/api-keys/{id}/rotate",
+        "/audit",
+        "/audit/{id}",
+        "/members",
+        "/members/{id}",
         "/connectors",
         "/connectors/{id}",
         "/connectors/{id}/duplicate",
