@@ -36,7 +36,16 @@ PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is chang
 
 # What the query string of the list may ask for.
 _QUESTIONS = frozenset(
-    {"public_id", "space", "type", "status__exact", "tag", "enabled__exact", "is_missing_secrets__exact"}
+    {
+        "public_id",
+        "space",
+        "space__id__exact",
+        "type",
+        "status__exact",
+        "tag",
+        "enabled__exact",
+        "is_missing_secrets__exact",
+    }
 )
 
 

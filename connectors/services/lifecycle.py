@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.models import Connector
-from connectors.services.settings import apply_settings, await_secrets, conceal
+from connectors.services.settings import apply_settings, await_secrets, conceal, without_masks
 from connectors.services.status import resting_status, settle_status
 from connectors.types.registry import all_types, get_type, require_type
 from spaces import audit
@@ -71,7 +71,7 @@ def create_connector(
         row.public_id = _clean_new_id(public_id)
     with found.gather():
         require_type(type)
-        apply_settings(row, config, given)
+        apply_settings(row, config, without_masks(row, given))
         _await(row, awaited)
     found.raise_any()
     _insert(row, "connector.create")
@@ -91,6 +91,8 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
         before, was_missing = described(row), row.is_missing_secrets
         found = Findings()
         clean_labels(row, found, changes)
+        with found.gather():
+            given = without_masks(row, given)
         if given or "config" in changes:
             with found.gather():
                 require_type(row.type)

@@ -8,7 +8,7 @@ from typing import Any
 from connectors.models import Connector
 from connectors.outcomes import Reason
 from connectors.services.opening import CannotOpen, open_connection
-from connectors.services.settings import apply_settings, conceal
+from connectors.services.settings import apply_settings, conceal, without_masks
 from connectors.services.status import observe
 from connectors.steps import PROBE_TIMEOUT, Step
 from connectors.types.registry import get_type, require_type
@@ -59,7 +59,7 @@ def probe_settings(
     row = Connector(space=space, type=type)
     if stored is not None and stored.type == type:
         row.config, row.secrets, row.secrets_set_at = stored.config, stored.secrets, dict(stored.secrets_set_at)
-    apply_settings(row, config, given)
+    apply_settings(row, config, without_masks(row, given))
     return _probe(row)
 
 

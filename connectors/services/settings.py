@@ -1,8 +1,9 @@
 """Checks a connector's config and secrets by its type's models, and puts them on the row."""
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 from pydantic import SecretStr
@@ -15,6 +16,8 @@ from spaces.errors import FieldError, InvalidInput
 from spaces.validation import Findings, check_storable, extend, parse_model, reject
 
 Given = Mapping[str, SecretStr | None]
+# What consoles, exports and other products show in place of a secret.
+_MASK: Final = re.compile(r"\*{3,}|•{3,}|<secret>|\[redacted\]", re.IGNORECASE)
 
 
 def conceal(secrets: Mapping[str, object]) -> Given:
@@ -28,6 +31,18 @@ def conceal(secrets: Mapping[str, object]) -> Given:
             raise reject(extend("/secrets", name), "Write text, or null to clear it.")
         concealed[name] = None if value is None else SecretStr(value)
     return concealed
+
+
+def without_masks(row: Connector, given: Given) -> Given:
+    """Leave out what is no secret but the mask of one that is set: sent back, it keeps the secret.
+
+    Raises InvalidInput for the mask of one that is not set.
+    """
+    masked = {name for name, value in given.items() if value is not None and _MASK.fullmatch(value.get_secret_value())}
+    if unset := masked - row.secrets_set_at.keys():
+        detail = "This is a mask and no secret: enter the secret itself."
+        raise InvalidInput(FieldError(extend("/secrets", name), detail) for name in sorted(unset))
+    return {name: value for name, value in given.items() if name not in masked}
 
 
 def apply_settings(row: Connector, config: dict[str, Any], given: Given) -> None:

@@ -8,6 +8,7 @@ from connectors.models import Connector
 from spaces.models import Space
 from tests.api.client import Api
 from tests.api.test_objects import CANARY, CONNECTOR
+from tests.factories import make_connector
 
 pytestmark = pytest.mark.django_db
 
@@ -98,3 +99,18 @@ def test_null_clears_one_and_flags_the_connector(api: Api, space: Space) -> None
 def test_spaces_around_one_are_part_of_it(api: Api, space: Space) -> None:
     assert api.patch(OWN, {"secrets": {"password": "  p w  "}}).status == 200
     assert stored(space) == {"password": "  p w  "}
+
+
+@pytest.mark.parametrize("mask", ["***", "******", "********", "••••••", "<secret>", "[REDACTED]"])
+def test_row_31_a_mask_that_is_sent_back_keeps_the_secret(api: Api, space: Space, mask: str) -> None:
+    row = make_connector(space, public_id="desk", auth="bearer", secrets={"token": "the real one"})
+    answer = api.patch("connectors/desk", {"name": "New name", "secrets": {"token": mask}})
+    assert (answer.status, answer.body["name"]) == (200, "New name")
+    row.refresh_from_db()
+    assert row.secrets.open()["token"].get_secret_value() == "the real one"
+
+
+def test_row_31_the_mask_of_a_secret_that_is_not_set_is_refused(api: Api) -> None:
+    body = {"name": "X", "connector_type_id": "http", "config": {"url": "https://a.example", "auth": "bearer"}}
+    answer = api.post("connectors", body | {"secrets": {"token": "******"}})
+    assert (answer.status, answer.places) == (400, ["/secrets/token"])
