@@ -21,6 +21,7 @@ _PAGES = {
     ],
     "Administer": [
         ("Spaces", "spaces.space", "workspaces"),
+        ("Members", "spaces.membership", "badge"),
         ("API keys", "spaces.apikey", "key"),
         ("Users", "auth.user", "person"),
         ("Groups", "auth.group", "group"),

@@ -1,5 +1,5 @@
-"""The console: spaces, API keys, the audit log, and the pages of the packages that are installed alongside."""
+"""The console: spaces, API keys, members, the audit log, and the pages of the packages that are installed alongside."""
 
-from spaces.admin import accounts, audit_log, keys, schedules, spaces
+from spaces.admin import accounts, audit_log, keys, members, schedules, spaces
 
-__all__ = ["accounts", "audit_log", "keys", "schedules", "spaces"]
+__all__ = ["accounts", "audit_log", "keys", "members", "schedules", "spaces"]

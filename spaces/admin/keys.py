@@ -22,7 +22,7 @@ class ApiKeyForm(ServiceForm):
 
     class Meta:
         model = ApiKey
-        fields = ["space", "name", "expires_at"]
+        fields = ["space", "name", "role", "expires_at"]
 
 
 @admin.register(ApiKey)
@@ -31,14 +31,14 @@ class ApiKeyAdmin(ServiceModelAdmin):
 
     form: type[forms.ModelForm[Any]] = ApiKeyForm
     empty_hint = "A key lets a program send events to a space and use its API."
-    list_display = ["name", "prefix", "space", "state", "created_at", "expires_at"]
+    list_display = ["name", "prefix", "role", "space", "state", "last_used_at", "expires_at"]
     list_filter = [("space", RelatedDropdownFilter)]
     list_filter_submit = True
     list_select_related = ["space"]
     search_fields = ["name", "prefix"]
     actions = ["revoke_selected"]
     actions_detail = ["revoke"]
-    fields = ["space", "name", "expires_at"]
+    fields = ["space", "name", "role", "expires_at"]
 
     @display(description="State", label=_STATES)
     def state(self, key: ApiKey) -> str:
@@ -53,8 +53,18 @@ class ApiKeyAdmin(ServiceModelAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         """Return what is written for a new key, or what is known of an old one."""
         if obj is None:
-            return ["space", "name", "expires_at"]
-        return ["name", "space", "prefix", "state_label", "created_at", "expires_at", "revoked_at"]
+            return ["space", "name", "role", "expires_at"]
+        return [
+            "name",
+            "space",
+            "role",
+            "prefix",
+            "state_label",
+            "created_at",
+            "last_used_at",
+            "expires_at",
+            "revoked_at",
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         """Return every field of a key that exists."""

@@ -17,7 +17,14 @@ KEYS = "admin:spaces_apikey_changelist"
 
 def make_key(console: Client, space: Space, **fields: str) -> str:
     """Create a key by the form, and return the page that follows."""
-    given = {"space": str(space.pk), "name": "For tests", "expires_at_0": "", "expires_at_1": "", **fields}
+    given = {
+        "space": str(space.pk),
+        "name": "For tests",
+        "role": "editor",
+        "expires_at_0": "",
+        "expires_at_1": "",
+        **fields,
+    }
     answer = console.post(reverse("admin:spaces_apikey_add"), given, follow=True)
     assert answer.redirect_chain
     return answer.content.decode()
