@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pydantic import SecretStr
 
@@ -67,6 +67,16 @@ def sync_preconfigured() -> Synced:
 
     One that the file no longer has is deleted; while actions use it, it stays, disabled.
     """
+    try:
+        synced = _sync()
+    except IntegrityError:
+        synced = _sync()  # another process made them in the same moment: now they are there
+    for public_id, space in synced.shadowed:
+        logger.warning('In the space "%s" the preconfigured connector "%s" is hidden by its own one.', space, public_id)
+    return synced
+
+
+def _sync() -> Synced:
     synced = Synced()
     sections = installation_file().connectors
     with transaction.atomic():
@@ -79,8 +89,6 @@ def sync_preconfigured() -> Synced:
         if synced.created or synced.updated or synced.deleted or synced.disabled:
             bump_config_revision(None)
     synced.shadowed = shadowed_ids()
-    for public_id, space in synced.shadowed:
-        logger.warning('In the space "%s" the preconfigured connector "%s" is hidden by its own one.', space, public_id)
     return synced
 
 
