@@ -41,7 +41,8 @@ bench: $(BIN)/.dev ## Measure the pipeline beside a naive one; ARGS=--quick is s
 lock: $(BIN)/.uv ## Write the locked requirements anew from pyproject.toml; UPGRADE=--upgrade takes the latest releases
 	$(LOCK) --group bootstrap --output-file requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
-	$(LOCK) pyproject.toml --constraints requirements/runtime.txt --group test --group lint --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraints requirements/runtime.txt --extra sso --output-file requirements/sso.txt
+	$(LOCK) pyproject.toml --constraints requirements/sso.txt --extra sso --group test --group lint --output-file requirements/dev.txt
 
 clean: ## Remove the environment and all caches; state under var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
