@@ -81,6 +81,9 @@ class Delivery(models.Model):
     lost_leases = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="Tries that ended with their worker."
     )
+    replayed_from = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Attempts before it was sent again by hand; only later ones count as tries."
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

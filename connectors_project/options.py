@@ -137,6 +137,7 @@ OPTIONS = (
     Option("NETWORK_TIMEOUT", "30", _number(1, 300), "Longest total time of one request, in seconds."),
     Option("MAX_BODY_BYTES", str(10 * 1024 * 1024), _number(1024, 1 << 30), "Largest body of an ingest request."),
     Option("MAX_EVENT_BYTES", str(256 * 1024), _number(256, 16 << 20), "Largest single event."),
+    Option("API_RATE", "1200", _number(0, 1_000_000), "API requests a minute for each key or user; 0: any number."),
     Option("LEASE_SECONDS", "90", _number(5, 3600), "How long a worker may hold a delivery before another takes it."),
     Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
     Option("CONNECTOR_CONCURRENCY", "100", _number(1, 1000), "Messages under way to one connector, per worker."),

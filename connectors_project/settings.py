@@ -63,6 +63,7 @@ if EMBEDDED:
 NETWORK_TIMEOUT: int = _options["NETWORK_TIMEOUT"]
 MAX_BODY_BYTES: int = _options["MAX_BODY_BYTES"]
 MAX_EVENT_BYTES: int = _options["MAX_EVENT_BYTES"]
+API_RATE: int = _options["API_RATE"]
 LEASE_SECONDS: int = _options["LEASE_SECONDS"]
 SWEEP_SECONDS: int = _options["SWEEP_SECONDS"]
 CONNECTOR_CONCURRENCY: int = _options["CONNECTOR_CONCURRENCY"]
@@ -185,6 +186,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-events": {"task": "rules.tasks.evaluate", "schedule": float(_options["SWEEP_SECONDS"])},
     "sweep-deliveries": {"task": "actions.tasks.sweep", "schedule": float(_options["SWEEP_SECONDS"])},
+    "count-stored-events": {"task": "rules.tasks.count_stored_events", "schedule": 60.0},
+    "forget-answers": {"task": "spaces.tasks.forget_answers", "schedule": 3600.0},
     "check-health": {"task": "connectors.tasks.check_health", "schedule": float(_options["SWEEP_SECONDS"])},
 }
 
@@ -237,6 +240,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["spaces.api.permissions.IsAllowedInSpace"],
+    "DEFAULT_THROTTLE_CLASSES": ["spaces.api.throttles.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["spaces.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "spaces.api.schema.OperationSchema",
@@ -252,7 +256,13 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": r"/api/v1(/spaces/\{space\}(?=/))?",
     "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "rules.api.schema.describe_ingest"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "spaces.api.schema.describe_failures",
+        "connectors.api.schema.describe_types",
+        "rules.api.schema.describe_types",
+        "rules.api.schema.describe_ingest",
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "actions.models.REASONS",
@@ -282,7 +292,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
-# The ingest view reads the body itself, under MAX_BODY_BYTES.
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# The ingest view reads the body itself, under MAX_BODY_BYTES, and each parser of the API up to its own limit.
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, 17 * 1024 * 1024)
 
 LOGGING = configure_logs(_options["LOG_LEVEL"], as_json=_options["LOG_JSON"])

@@ -37,5 +37,9 @@ class Acceptance:
     id: int
 
 
+class KeyEnded(Exception):
+    """The API key was revoked or has expired, or its space was archived, before the events were stored."""
+
+
 class CannotAccept(Exception):
     """The database does not take events now; nothing of the request was stored. Try again later."""

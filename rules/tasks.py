@@ -5,6 +5,7 @@ from celery import shared_task
 from actions import wakeups
 from rules.evaluation.rounds import evaluator
 from rules.services.accept import EVALUATE
+from rules.services.quotas import count_stored_events
 
 
 @shared_task(name=EVALUATE)
@@ -12,3 +13,9 @@ def evaluate() -> None:
     """Evaluate the events that were accepted; also runs as the sweep."""
     wakeups.begun(EVALUATE)
     evaluator.run()
+
+
+@shared_task(name="rules.tasks.count_stored_events")
+def count() -> None:
+    """Count what spaces hold that may hold so much only."""
+    count_stored_events()

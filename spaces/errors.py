@@ -28,5 +28,12 @@ class InUse(Exception):
         super().__init__(message)
 
 
+class QuotaReached(InvalidInput):
+    """The space holds as much of something as it may; the message says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([FieldError("", message)])
+
+
 class ReadOnly(Exception):
     """The object is not written here; the message says where."""

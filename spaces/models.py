@@ -1,7 +1,7 @@
 """Spaces and the keys that open them."""
 
 from django.contrib.auth.models import Group, User
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -10,6 +10,11 @@ from spaces.public_ids import MAX_LENGTH, validate_public_id
 from spaces.roles import MEMBER_CHOICES, Role
 
 DEFAULT_SPACE = "default"
+
+
+def _limit(help_text: str, most: int = 2**31 - 1) -> "models.PositiveIntegerField[int | None, int | None]":
+    validators = [MinValueValidator(1), MaxValueValidator(most)]
+    return models.PositiveIntegerField(null=True, blank=True, validators=validators, help_text=help_text)
 
 
 class Space(models.Model):
@@ -29,6 +34,11 @@ class Space(models.Model):
     default_event_source = models.CharField(
         max_length=512, blank=True, help_text="Source of a plain JSON event that names none; empty: /spaces/<id>."
     )
+    max_events_per_second = _limit("Events that it takes in a second, over ten seconds; empty: no limit.", 1_000_000)
+    max_stored_events = _limit("Events that it may hold, counted every minute; empty: no limit.")
+    max_connectors = _limit("Connectors of its own; empty: no limit.", 1_000_000)
+    retention_days = _limit("Days that events, what became of them and the event log are kept; empty: for ever.", 36500)
+    version = models.PositiveIntegerField(default=1, editable=False)
     config_revision = models.BigIntegerField(
         default=0, editable=False, help_text="Moves with every change to a connector, action or rule; workers reload."
     )
@@ -56,6 +66,7 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
     group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
     role = models.CharField(max_length=10, choices=MEMBER_CHOICES)
+    version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -78,6 +89,7 @@ class ApiKey(models.Model):
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=200)
     role = models.CharField(max_length=10, choices=Role, default=Role.ADMIN)
+    max_requests_per_minute = _limit("Over all its requests; empty: as the installation has it.", 1_000_000)
     prefix = models.CharField(max_length=16, editable=False, help_text="The first characters, to tell keys apart.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -96,6 +108,39 @@ class ApiKey(models.Model):
     def is_live(self) -> bool:
         """Whether the key opens its space now."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class SpaceUsage(models.Model):
+    """How much a space holds, counted from time to time: for quotas that no request could count itself."""
+
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, primary_key=True, related_name="usage")
+    stored_events = models.PositiveBigIntegerField(default=0)
+    counted_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"usage of {self.space_id}"
+
+
+class IdempotentRequest(models.Model):
+    """A POST that came with an ``Idempotency-Key``, and its answer: the same request again is answered from here.
+
+    Without a status it is being carried out, or broke off.
+    """
+
+    caller = models.CharField(max_length=32, help_text="Kind and key of who sent it.")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, address and body.")
+    created_at = models.DateTimeField(db_default=Now())
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["caller", "key"], name="idempotency_key_of_caller")]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_request_age")]
+
+    def __str__(self) -> str:
+        return f"{self.caller} {self.key}"
 
 
 class AuditEntry(models.Model):

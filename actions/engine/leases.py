@@ -30,7 +30,9 @@ _TOGETHER: Final = {1: 100, 2: 10, 3: 1, 4: 1}
 _RECLAIM_AT_ONCE: Final = 2000
 
 _TABLE = Delivery._meta.db_table
-_LEASED: Final = f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at"
+_LEASED: Final = (
+    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, replayed_from"
+)
 _RECLAIMED: Final = (
     "id",
     "space_id",
@@ -51,7 +53,8 @@ _POISON: Final = f"{MAX_LOST_LEASES} workers vanished while they ran this delive
 class Leased:
     """A delivery under this process's lease, with all that sending and recording it needs.
 
-    ``action_id`` is the public id, empty when the action was deleted.
+    ``action_id`` is the public id, empty when the action was deleted. Of the ``attempts``, those up to
+    ``replayed_from`` were made before it was sent again by hand.
     """
 
     id: int
@@ -65,6 +68,7 @@ class Leased:
     attempts: int
     expires_at: datetime | None
     token: uuid.UUID
+    replayed_from: int = 0
 
 
 def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
@@ -114,7 +118,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
 
 
 def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> Leased:
-    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at = row
+    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from = row
     return Leased(
         id=key,
         webhook_id=webhook_id if isinstance(webhook_id, uuid.UUID) else uuid.UUID(webhook_id),
@@ -127,6 +131,7 @@ def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> 
         attempts=attempts,
         expires_at=_aware(expires_at),
         token=token,
+        replayed_from=replayed_from,
     )
 
 

@@ -52,12 +52,12 @@ def record(finished: Sequence[Finished]) -> int:
 def _next(delivery: Leased, outcome: Outcome) -> _Transition:
     if outcome.reason.is_ok:
         return _Transition(State.DELIVERED)
-    attempts = delivery.attempts + 1
-    if not outcome.reason.is_retry or attempts >= delivery.max_attempts:
+    tries = delivery.attempts + 1 - delivery.replayed_from
+    if not outcome.reason.is_retry or tries >= delivery.max_attempts:
         return _Transition(State.DEAD)
     return _Transition(
         State.PENDING,
-        next_delay(attempts, outcome.retry_after, random.random()),  # noqa: S311  spreads load, guards nothing
+        next_delay(tries, outcome.retry_after, random.random()),  # noqa: S311  spreads load, guards nothing
     )
 
 

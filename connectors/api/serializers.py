@@ -9,6 +9,7 @@ from connectors.models import Connector, StatusChange
 from connectors.services import create_connector, update_connector
 from connectors.types.base import AnyConnectorType
 from connectors.types.registry import is_enabled
+from spaces.api.bulk import IdsSerializer
 from spaces.api.serializers import ObjectSerializer, StrictSerializer
 
 EXAMPLE = {
@@ -197,16 +198,7 @@ class ProbeSerializer(serializers.Serializer[Any]):
         return "passed" if probe.reason.is_ok else "failed"
 
 
-class BulkDeleteSerializer(StrictSerializer):
+class BulkDeleteSerializer(IdsSerializer):
     """Which connectors to delete."""
 
-    ids = serializers.ListField(child=serializers.CharField(), min_length=1, max_length=1000)
     force = serializers.BooleanField(default=False, help_text="Also those that actions use.")
-
-
-class DeletedSerializer(serializers.Serializer[Any]):
-    """What became of one of them."""
-
-    id = serializers.CharField()
-    deleted = serializers.BooleanField()
-    detail = serializers.CharField(help_text="Why not, or empty.", allow_blank=True)

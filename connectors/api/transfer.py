@@ -120,6 +120,7 @@ class ExportViewSet(SpaceScoped[Connector]):
     filter_backends = ()
     summaries: ClassVar = {"create": "Export objects"}
     abilities: ClassVar = {"create": Ability.READ}
+    repeatable: ClassVar = frozenset({"create"})
 
     @extend_schema(
         request=ExportRequestSerializer,

@@ -16,7 +16,6 @@ from connectors.api.serializers import (
     ConnectorSerializer,
     ConnectorTypeSerializer,
     CopySerializer,
-    DeletedSerializer,
     ProbeRequestSerializer,
     ProbeSerializer,
     StatusChangeSerializer,
@@ -25,14 +24,15 @@ from connectors.api.serializers import (
 from connectors.models import Connector, Status
 from connectors.services import (
     delete_connector,
-    delete_connectors,
     duplicate_connector,
     probe_connector,
     probe_settings,
     reconnect,
+    update_connector,
     users_of,
 )
 from connectors.types.registry import all_types
+from spaces.api.bulk import ResultSerializer, answer_each
 from spaces.api.problems import InvalidQuery
 from spaces.api.queries import FlagFilter, Holds, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
@@ -71,7 +71,6 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
         "reconnect": Ability.OPERATE,
         "status_history": Ability.READ,
         "users": Ability.READ,
-        "bulk_delete": Ability.EDIT,
     }
     summaries: ClassVar = {
         "duplicate": "Copy a connector",
@@ -80,7 +79,6 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
         "reconnect": "Connect anew",
         "status_history": "List changes of a connector's status",
         "users": "List what uses a connector",
-        "bulk_delete": "Delete many connectors",
     }
 
     def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
@@ -160,7 +158,7 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
         """The actions that send through it, each with the rules that trigger it."""
         return Response(UserSerializer(users_of(self.get_object(), self.space), many=True).data)
 
-    @extend_schema(request=BulkDeleteSerializer, responses=DeletedSerializer(many=True), filters=False)
+    @extend_schema(request=BulkDeleteSerializer, responses=ResultSerializer(many=True), filters=False)
     @action(
         detail=False,
         methods=["post"],
@@ -171,12 +169,10 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
     def bulk_delete(self, request: Request, **kwargs: Any) -> Response:
         """Each is deleted or refused on its own; the answer has one result for each id, in the order sent."""
         given = self._read(BulkDeleteSerializer)
-        found = {row.public_id: row for row in self.get_queryset().filter(public_id__in=given["ids"])}
-        wanted = list(dict.fromkeys(given["ids"]))
-        refusals = dict(delete_connectors([found[key] for key in wanted if key in found], force=given["force"]))
-        refusals |= {key: "There is no such connector." for key in wanted if key not in found}
-        results = [{"id": key, "deleted": not refusals[key], "detail": refusals[key]} for key in wanted]
-        return Response(DeletedSerializer(results, many=True).data)
+        return answer_each(self, given["ids"], lambda row: delete_connector(row, force=given["force"]))
+
+    def switch(self, row: Connector, *, enabled: bool) -> None:
+        update_connector(row, enabled=enabled)
 
     def _read(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
         serializer = kind(data=self.request.data, context=self.get_serializer_context())

@@ -10,9 +10,10 @@ from connectors.models import Connector
 from connectors.services.lifecycle import described, refuse_preconfigured
 from connectors.signals import connector_deleted
 from spaces import audit
-from spaces.errors import InUse, ReadOnly
+from spaces.errors import InUse
 from spaces.models import Space
 from spaces.services import bump_config_revision
+from spaces.services.bulk import apply_to_each
 from spaces.validation import reject
 
 MOST_NAMED: Final = 100  # users that a refusal lists
@@ -79,17 +80,9 @@ def delete_connector(connector: Connector, *, force: bool = False, replace_with:
 
 def delete_connectors(connectors: Iterable[Connector], *, force: bool = False) -> list[tuple[str, str]]:
     """Delete each on its own; return (public id, why it was refused or "") in the same order."""
-    return [(connector.public_id, _try_to_delete(connector, force=force)) for connector in connectors]
-
-
-def _try_to_delete(connector: Connector, *, force: bool) -> str:
-    try:
-        delete_connector(connector, force=force)
-    except (InUse, ReadOnly) as refusal:
-        return str(refusal)
-    except Connector.DoesNotExist:
-        return "Somebody deleted it meanwhile."
-    return ""
+    chosen = list(connectors)
+    refusals = apply_to_each(chosen, lambda connector: delete_connector(connector, force=force))
+    return [(connector.public_id, refusal) for connector, refusal in zip(chosen, refusals, strict=True)]
 
 
 def _lock_replacement(row: Connector, chosen: Connector) -> Connector:

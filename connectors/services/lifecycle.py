@@ -11,7 +11,7 @@ from connectors.services.settings import apply_settings, await_secrets, conceal,
 from connectors.services.status import resting_status, settle_status
 from connectors.types.registry import all_types, get_type, require_type
 from spaces import audit
-from spaces.errors import ReadOnly
+from spaces.errors import QuotaReached, ReadOnly
 from spaces.models import Space
 from spaces.services import bump_config_revision
 from spaces.validation import (
@@ -74,7 +74,7 @@ def create_connector(
         apply_settings(row, config, without_masks(row, given))
         _await(row, awaited)
     found.raise_any()
-    _insert(row, "connector.create")
+    _insert(space, row, "connector.create")
     return row
 
 
@@ -174,14 +174,22 @@ def _bears_on_status(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return any(before[field] != after[field] for field in ("config", "enabled", "health_interval"))
 
 
-def _insert(row: Connector, action: str) -> None:
+def _insert(space: Space, row: Connector, action: str) -> None:
     row.status = resting_status(row) or row.status
     row.health_due_at = timezone.now() if resting_status(row) is None and row.health_interval != 0 else None
     with transaction.atomic():
         with distinct_id(Connector.objects.filter(space=row.space_id), public_id=row.public_id):
             row.save(force_insert=True)
         bump_config_revision(row.space_id)
+        _check_quota(space)
         audit.record(action, space=row.space_id, object_id=row.public_id, object_name=row.name, after=described(row))
+
+
+def _check_quota(space: Space) -> None:
+    # The change of the revision holds the space's row, so that nobody else creates one meanwhile.
+    most = Space.objects.values_list("max_connectors", flat=True).get(pk=space.pk)
+    if most is not None and Connector.objects.filter(space=space).order_by().count() > most:
+        raise QuotaReached(f"The space may have {most:,} connectors and has them. Delete one, or raise its limit.")
 
 
 def _clean_new_id(public_id: str | None) -> str:

@@ -125,8 +125,8 @@ has '"lost_connector_id":"walk-copy"'
 expect 204 DELETE actions/walk-tell
 json '{"ids": ["walk-down", "walk-never-was"]}'
 expect 200 POST connectors/_bulk_delete "${body[@]}"
-has '{"id":"walk-down","deleted":true'
-has '"detail":"There is no such connector."'
+has '{"id":"walk-down","ok":true'
+has '"detail":"There is nothing by this ID."'
 
 echo
 echo 'The walk is done.'

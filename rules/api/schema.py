@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from spaces.problems import CONTENT_TYPE
+from rules.types.registry import all_types
+from spaces.api.schema import failure
+from spaces.api.typed_schemas import add_model, split_by_type, type_name
 
 PATH = "/api/v1/spaces/{space}/events"
 
 _TEXT = {"type": "string"}
-_PROBLEM = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _EVENT_EXAMPLE = {
     "specversion": "1.0",
     "id": "A-1001",
@@ -70,6 +71,15 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
+_ONCE = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "1 to 200 visible ASCII characters: what is no CloudEvent gets its id from it, in a batch with its place, so "
+        "that the same request again brings the same events. CloudEvents have ids of their own."
+    ),
+    "schema": _TEXT,
+}
 
 
 def _body(schema: dict[str, Any], **examples: Any) -> dict[str, Any]:
@@ -105,14 +115,10 @@ OPERATION: dict[str, Any] = {
     "responses": {
         "200": _answer("The event was known already.", "AcceptedEvent"),
         "202": _answer("The event, or at least one event of the batch, is stored.", "AcceptedEvent", "AcceptedBatch"),
-        "400": {"description": "Nothing can be accepted; the answer says why.", "content": _PROBLEM},
-        "401": {"description": "No API key, or none that is live.", "content": _PROBLEM},
-        "404": {"description": "There is no such space, or it is not the key's.", "content": _PROBLEM},
-        "409": {"description": "Another event has this source and id.", "content": _PROBLEM},
-        "413": {"description": "The body or the event is too large.", "content": _PROBLEM},
-        "415": {"description": "The Content-Type, charset or encoding is not taken.", "content": _PROBLEM},
-        "503": {"description": "The database does not take events now. Send them again.", "content": _PROBLEM},
-        "default": {"description": "Any other error.", "content": _PROBLEM},
+        **{
+            status: failure(status)
+            for status in ("400", "401", "403", "404", "409", "413", "415", "429", "503", "default")
+        },
     },
 }
 _QUERY = {
@@ -123,6 +129,23 @@ _QUERY = {
 }
 
 
+def describe_types(result: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """A POSTPROCESSING_HOOK of drf-spectacular: give each rule type its own params."""
+    components = result["components"]["schemas"]
+    params = {
+        type_id: add_model(components, f"{type_name(type_id)}RuleParams", declared.params_model)
+        for type_id, declared in sorted(all_types().items())
+    }
+    for name in ("RuleRequest", "Rule"):
+        split_by_type(components, name, "rule_type_id", {type_id: {"params": ref} for type_id, ref in params.items()})
+    former = components["PatchedRuleRequest"]["properties"]["params"]
+    components["PatchedRuleRequest"]["properties"]["params"] = {
+        "description": former["description"],
+        "anyOf": list(params.values()),
+    }
+    return result
+
+
 def describe_ingest(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """A POSTPROCESSING_HOOK of drf-spectacular: add the operation and its schemas."""
     if operations := result["paths"].get(PATH):
@@ -131,6 +154,6 @@ def describe_ingest(result: dict[str, Any], **context: Any) -> dict[str, Any]:
             {"name": name, "in": "query", "description": description, "schema": _TEXT}
             for name, description in _QUERY.items()
         ]
-        operations["post"] = OPERATION | {"parameters": in_path + in_query}
+        operations["post"] = OPERATION | {"parameters": [*in_path, *in_query, _ONCE]}
         result["components"]["schemas"] |= SCHEMAS
     return result

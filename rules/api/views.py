@@ -5,7 +5,7 @@ from django_filters import CharFilter, FilterSet
 
 from rules.api.serializers import EventSerializer, RuleSerializer, RuleTypeSerializer
 from rules.models import Event, Rule, RuleAction
-from rules.services import delete_rule
+from rules.services import delete_rule, update_rule
 from rules.types.registry import all_types
 from spaces.api.queries import FlagFilter, Holds
 from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet
@@ -32,6 +32,9 @@ class RuleViewSet(ObjectViewSet[Rule]):
 
     def perform_destroy(self, instance: Rule) -> None:
         delete_rule(instance)
+
+    def switch(self, row: Rule, *, enabled: bool) -> None:
+        update_rule(row, enabled=enabled)
 
 
 class RuleTypeViewSet(CatalogueViewSet):

@@ -7,6 +7,7 @@ single event costs a share of a transaction instead of one.
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 import orjson
@@ -14,8 +15,9 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 
 from actions import bulk
 from actions.wakeups import wake
-from rules.incoming import Acceptance, CannotAccept, IncomingEvent
+from rules.incoming import Acceptance, CannotAccept, IncomingEvent, KeyEnded
 from rules.models import Event, EventBatch
+from spaces.services import live_keys
 
 EVALUATE = "rules.tasks.evaluate"
 MAX_GROUP = 2000  # events in one transaction
@@ -38,14 +40,23 @@ _COLUMNS = (
 )
 
 Request = tuple[int, Sequence[IncomingEvent]]  # space id and its events
-Waiting = tuple[Request, Future[list[Acceptance]]]
 
 
-def accept_events(space_id: int, events: Sequence[IncomingEvent]) -> list[Acceptance]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A request, the API key that it came with, and where its answer is awaited."""
+
+    request: Request
+    key_id: int | None
+    answer: Future[list[Acceptance]]
+
+
+def accept_events(space_id: int, events: Sequence[IncomingEvent], *, key_id: int | None = None) -> list[Acceptance]:
     """Store the events and return, in their order, what became of each; they are durable when this returns.
 
-    Inside a transaction the events join it, and are durable when it commits. Raises CannotAccept when the database
-    is not to be had; nothing is stored then.
+    Inside a transaction the events join it, and are durable when it commits. ``key_id`` is of the API key that they
+    came with. Nothing is stored when this raises KeyEnded for that key, or CannotAccept when the database is not to be
+    had.
     """
     if not events:
         return []
@@ -53,24 +64,24 @@ def accept_events(space_id: int, events: Sequence[IncomingEvent]) -> list[Accept
         (stored,) = _store([(space_id, events)])
         transaction.on_commit(lambda: wake(EVALUATE))
         return stored
-    return _committer.submit((space_id, events)).result()
+    return _committer.submit((space_id, events), key_id).result()
 
 
 class _GroupCommitter:
     """One thread that stores what all request threads hand it."""
 
     def __init__(self) -> None:
-        self._waiting: SimpleQueue[Waiting] = SimpleQueue()
+        self._waiting: SimpleQueue[_Waiting] = SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def submit(self, request: Request) -> Future[list[Acceptance]]:
+    def submit(self, request: Request, key_id: int | None) -> Future[list[Acceptance]]:
         answer: Future[list[Acceptance]] = Future()
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="accept", daemon=True)
                 self._thread.start()
-        self._waiting.put((request, answer))
+        self._waiting.put(_Waiting(request, key_id, answer))
         return answer
 
     def _run(self) -> None:
@@ -83,44 +94,51 @@ class _GroupCommitter:
                 for alone in group:
                     _answer_alone(alone)
             except Exception as error:  # noqa: BLE001  it is the callers' to raise
-                for _, answer in group:
-                    answer.set_exception(error)
+                for waiting in group:
+                    waiting.answer.set_exception(error)
 
-    def _gather(self) -> Iterator[Waiting]:
+    def _gather(self) -> Iterator[_Waiting]:
         item = self._waiting.get()
-        size = len(item[0][1])
+        size = len(item.request[1])
         yield item
         while size < MAX_GROUP:
             try:
                 item = self._waiting.get_nowait()
             except Empty:
                 return
-            size += len(item[0][1])
+            size += len(item.request[1])
             yield item
 
 
 _committer = _GroupCommitter()
 
 
-def _answer(group: Sequence[Waiting]) -> None:
-    stored = _store_durably([request for request, _ in group])
+def _answer(group: Sequence[_Waiting]) -> None:
+    stored = _store_durably(group)
     wake(EVALUATE)
-    for (_, answer), acceptances in zip(group, stored, strict=True):
-        answer.set_result(acceptances)
+    for waiting in group:
+        if waiting in stored:
+            waiting.answer.set_result(stored[waiting])
+        else:
+            waiting.answer.set_exception(KeyEnded())
 
 
-def _answer_alone(waiting: Waiting) -> None:
+def _answer_alone(waiting: _Waiting) -> None:
     try:
         _answer([waiting])
     except Exception as error:  # noqa: BLE001  it is the caller's to raise
-        waiting[1].set_exception(error)
+        waiting.answer.set_exception(error)
 
 
-def _store_durably(requests: Sequence[Request]) -> list[list[Acceptance]]:
+def _store_durably(group: Sequence[_Waiting]) -> dict[_Waiting, list[Acceptance]]:
+    """Store what comes with a key that is live now, or with none; return what became of it."""
     # A connection that died since the last group costs one more try, not an error to a sender.
     for last_try in (False, True):
         try:
-            return _store(requests)
+            live = live_keys(waiting.key_id for waiting in group if waiting.key_id is not None)
+            admitted = [waiting for waiting in group if waiting.key_id is None or waiting.key_id in live]
+            stored = _store([waiting.request for waiting in admitted]) if admitted else []
+            return dict(zip(admitted, stored, strict=True))
         except DataError:
             raise
         except (DatabaseError, InterfaceError) as error:

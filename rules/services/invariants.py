@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from actions.models import Delivery, EventLogEntry
 from rules.models import Event, EventBatch
@@ -51,6 +51,15 @@ def _without_event() -> list[int]:
     return list(Delivery.objects.filter(~Exists(event)).order_by("id").values_list("id", flat=True))
 
 
+def _in_another_space() -> list[int]:
+    """Return the deliveries of an event, action or connector that is not of their space."""
+    strange = ~Q(space=F("action__space")) | Q(connector__space__isnull=False) & ~Q(space=F("connector__space"))
+    foreign = Event.objects.filter(pk=OuterRef("event_id")).exclude(space=OuterRef("space"))
+    rows = Delivery.objects.filter(action__space__isnull=False).filter(strange)
+    others = Delivery.objects.filter(Exists(foreign))
+    return sorted({*rows.values_list("id", flat=True), *others.values_list("id", flat=True)})
+
+
 def _delivered_without_success() -> list[int]:
     success = EventLogEntry.objects.filter(delivery_id=OuterRef("pk"), outcome="success")
     rows = Delivery.objects.filter(~Exists(success), state=State.DELIVERED)
@@ -94,5 +103,6 @@ _INVARIANTS: Final[dict[str, Callable[[], list[int]]]] = {
     "the event log holds each attempt of a delivery once, numbered from 1": _attempts_unlike_log,
     "a delivered delivery has a success in the event log": _delivered_without_success,
     "a delivery belongs to a stored event": _without_event,
+    "a delivery is of the space of its event, its action and its connector": _in_another_space,
     "a batch that waits for evaluation holds stored events": _batches_without_events,
 }

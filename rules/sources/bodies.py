@@ -37,16 +37,18 @@ class PlainEnvelope:
 class EventReader:
     """Reads the events of one request. ``plain`` is for objects that are no CloudEvents; None refuses those.
 
+    ``request_id`` begins the ids of those that have none, so that the same request again brings the same events.
     An event is refused as TooLarge past settings.MAX_EVENT_BYTES, as it came or as compact JSON.
     """
 
     plain: PlainEnvelope | None = None
     received: datetime = field(default_factory=timezone.now)
     max_bytes: int = field(default_factory=lambda: settings.MAX_EVENT_BYTES)
+    request_id: str = ""
 
     @cached_property
     def _fresh_id(self) -> str:
-        return str(uuid4())
+        return self.request_id or str(uuid4())
 
     def read_one(self, text: bytes) -> IncomingEvent:
         """Return the event in ``text``; raise InvalidInput."""

@@ -13,18 +13,21 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from rules.incoming import Acceptance, CannotAccept, IncomingEvent
+from rules.incoming import Acceptance, CannotAccept, IncomingEvent, KeyEnded
 from rules.services.accept import accept_events
+from rules.services.quotas import SpaceIsFull, admit_events
 from rules.sources import binary_mode, keys
 from rules.sources.bodies import EventReader, Outcome, PlainEnvelope
 from rules.sources.cloudevents import check_text
 from spaces.api.authentication import SCHEMES
+from spaces.api.idempotency import KEY_FORM, InvalidIdempotencyKey
 from spaces.api.problems import NOT_FOUND
 from spaces.errors import FieldError, InvalidInput
-from spaces.models import Space
+from spaces.models import ApiKey, Space
 from spaces.problems import problem
 from spaces.roles import ABILITIES, Ability, Role
 from spaces.services import InvalidKey
+from spaces.services.limits import TooMany, TooManyAtOnce, count_request_of_key
 from spaces.strict_json import TooLarge
 from spaces.validation import reject
 
@@ -33,6 +36,10 @@ _EVENT = "application/cloudevents+json"
 _BATCH = "application/cloudevents-batch+json"
 _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _TAKEN = f"{_JSON}, {_EVENT}, {_BATCH}, application/x-ndjson, or any type beside the ce- headers of the binary mode"
+
+
+_NO_KEY = "Send a live API key of the space, as Authorization: Bearer <key>."
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="switchyard"'}
 
 
 class _Refused(Exception):
@@ -64,12 +71,19 @@ def events_view(read_events: Callable[..., HttpResponseBase]) -> Callable[..., H
 def accept(request: HttpRequest, slug: str) -> HttpResponse:
     """Store the events in the request; every answer but 200 and 202 is a problem."""
     try:
-        space = _open_space(request, slug)
-        incoming = _read_events(request, space)
+        key = _open_space(request, slug)
+        count_request_of_key(key)
+        incoming = _read_events(request, key.space)
         if isinstance(incoming, IncomingEvent):
-            return _answer_one(incoming, *accept_events(space.pk, [incoming]))
+            return _answer_one(incoming, *_store(key, [incoming]))
         events = [outcome for outcome in incoming if isinstance(outcome, IncomingEvent)]
-        return _answer_batch(incoming, accept_events(space.pk, events))
+        return _answer_batch(incoming, _store(key, events))
+    except KeyEnded:
+        return _why_ended(request, slug)
+    except TooManyAtOnce as refusal:
+        return problem(413, f"The space takes at most {refusal.most:,} events in one request. Send smaller batches.")
+    except TooMany as refusal:
+        return _wait(refusal)
     except _Refused as refused:
         return refused.answer
     except InvalidInput as invalid:
@@ -79,16 +93,41 @@ def accept(request: HttpRequest, slug: str) -> HttpResponse:
         return problem(503, detail, headers={"Retry-After": "5"})
 
 
-def _open_space(request: HttpRequest, slug: str) -> Space:
-    """Return the space of that slug, which the key must open."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+def _store(key: ApiKey, events: Sequence[IncomingEvent]) -> list[Acceptance]:
+    admit_events(key.space, len(events))
+    return accept_events(key.space_id, events, key_id=key.pk)
+
+
+def _wait(refusal: TooMany) -> HttpResponse:
+    what = "The space holds as many events as it may" if isinstance(refusal, SpaceIsFull) else "This is too fast"
+    detail = f"{what}; nothing was stored. Send the request again in {refusal.wait} s."
+    return problem(429, detail, headers={"Retry-After": str(refusal.wait)})
+
+
+def _why_ended(request: HttpRequest, slug: str) -> HttpResponse:
+    """Return the refusal of a key that ended while its request was on the way."""
+    keys.forget(_token_of(request))
     try:
-        if scheme.lower().encode("ascii", "replace") not in SCHEMES:
-            raise InvalidKey
-        key = keys.authenticate(token.strip())
+        _open_space(request, slug)
+    except _Refused as refused:
+        return refused.answer
+    return problem(401, _NO_KEY, headers=_CHALLENGE)
+
+
+def _token_of(request: HttpRequest) -> str:
+    """Return the bearer token; raise InvalidKey where there is none."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower().encode("ascii", "replace") not in SCHEMES:
+        raise InvalidKey
+    return str(token.strip())
+
+
+def _open_space(request: HttpRequest, slug: str) -> ApiKey:
+    """Return the key of the request, with its space, which must have that slug and be open to it."""
+    try:
+        key = keys.authenticate(_token_of(request))
     except InvalidKey:
-        detail = "Send a live API key of the space, as Authorization: Bearer <key>."
-        raise _Refused(401, detail, headers={"WWW-Authenticate": 'Bearer realm="switchyard"'}) from None
+        raise _Refused(401, _NO_KEY, headers=_CHALLENGE) from None
     space = key.space
     if space.slug != slug:
         raise _Refused(404, NOT_FOUND)
@@ -96,7 +135,7 @@ def _open_space(request: HttpRequest, slug: str) -> Space:
         raise _Refused(403, f'This key has the role "{key.role}", which sends no events.')
     if space.archived_at is not None:
         raise _Refused(409, f'The space "{space.slug}" is archived and takes no events.')
-    return space
+    return key
 
 
 def _read_events(request: HttpRequest, space: Space) -> IncomingEvent | list[Outcome]:
@@ -117,11 +156,14 @@ def _read_events(request: HttpRequest, space: Space) -> IncomingEvent | list[Out
     if media_type == _BATCH:
         return EventReader().read_array(body)
     plain = _plain_envelope(request.META.get("QUERY_STRING", ""), space)
+    request_id = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
+    if request_id and not KEY_FORM.fullmatch(request_id):
+        raise _Refused(400, InvalidIdempotencyKey.default_detail)
     if media_type == _JSON and not body.lstrip().startswith(b"["):
-        return EventReader(plain).read_one(body)
+        return EventReader(plain, request_id=request_id).read_one(body)
     if plain.id:
         raise reject("/id", "The query parameter id names one event; leave it out, and send a batch as CloudEvents.")
-    reader = EventReader(plain)
+    reader = EventReader(plain, request_id=request_id)
     return reader.read_array(body) if media_type == _JSON else reader.read_lines(body)
 
 

@@ -13,7 +13,6 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.viewsets import GenericViewSet
 
 from spaces.access import visible_spaces
 from spaces.api.administration_serializers import (
@@ -24,13 +23,16 @@ from spaces.api.administration_serializers import (
     RotationSerializer,
     SpaceSerializer,
 )
+from spaces.api.checked import CheckedViewSet
 from spaces.api.permissions import IsKnown, caller_of, require
+from spaces.api.preconditions import etag, seen_versions
 from spaces.api.queries import KeysetPagination, NewestFirst
 from spaces.api.scope import SpaceScoped
 from spaces.api.views import RecordViewSet
 from spaces.models import ApiKey, AuditEntry, Membership, Space
 from spaces.roles import Ability
 from spaces.services import add_member, change_member, remove_member, revoke_api_key, rotate_api_key
+from spaces.versions import unchanged
 
 
 class SpacesByName(KeysetPagination):
@@ -40,7 +42,7 @@ class SpacesByName(KeysetPagination):
     ordering = "name"
 
 
-class SpaceViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Space]):
+class SpaceViewSet(ListModelMixin, RetrieveModelMixin, CheckedViewSet[Space]):
     """The spaces that one may see."""
 
     permission_classes = [IsKnown]
@@ -59,24 +61,34 @@ class SpaceViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Space]):
         require(Ability.READ if self.request.method in SAFE_METHODS else Ability.ADMINISTER, space, self.request)
         return space
 
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self._show(self.get_object())
+
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """For superusers. The address of what was made is in the header `Location`."""
         caller = caller_of(request)
         if not (isinstance(caller, User) and caller.is_superuser):
             raise PermissionDenied("Spaces are made by superusers.")
-        shown = self._save(self.get_serializer(data=request.data))
-        return Response(shown, status=201, headers={"Location": f"{request.path}/{shown['id']}"})
+        answer = self._show(self._save(self.get_serializer(data=request.data)), status=201)
+        answer["Location"] = f"{request.path}/{answer.data['id']}"
+        return answer
 
     def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Each field that is not sent is kept. `archived` puts the space to rest or wakes it."""
-        return Response(self._save(self.get_serializer(self.get_object(), data=request.data, partial=True)))
+        row = self.get_object()
+        with unchanged(row, seen_versions(request)):
+            row = self._save(self.get_serializer(row, data=request.data, partial=True))
+        return self._show(row)
 
-    def _save(self, serializer: BaseSerializer[Space]) -> dict[str, Any]:
+    def _save(self, serializer: BaseSerializer[Space]) -> Space:
         serializer.is_valid(raise_exception=True)
-        return dict(self.get_serializer(serializer.save()).data)
+        return serializer.save()
+
+    def _show(self, row: Space, status: int = 200) -> Response:
+        return Response(self.get_serializer(row).data, status=status, headers=etag(row))
 
 
-class MemberViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, SpaceScoped[Membership]):
+class MemberViewSet(ListModelMixin, SpaceScoped[Membership]):
     """Users and groups with a role in the space."""
 
     pagination_class = NewestFirst
@@ -90,17 +102,28 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
         """Names a user or a group; the address of what was made is in the header `Location`."""
         given = self._read(data=request.data)
         who: User | Group = given.get("user") or given["group"]
-        shown = self.get_serializer(add_member(self.space, who, given["role"])).data
-        return Response(shown, status=201, headers={"Location": f"{request.path}/{shown['id']}"})
+        row = add_member(self.space, who, given["role"])
+        headers = {"Location": f"{request.path}/{row.pk}", **etag(row)}
+        return Response(self.get_serializer(row).data, status=201, headers=headers)
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Changes the role."""
         row = self.get_object()
         given = self._read(row, data=request.data, partial=True)
-        return Response(self.get_serializer(change_member(row, given.get("role", row.role))).data)
+        with unchanged(row, seen_versions(request)):
+            row = change_member(row, given.get("role", row.role))
+        return Response(self.get_serializer(row).data, headers=etag(row))
 
-    def perform_destroy(self, instance: Membership) -> None:
-        remove_member(instance)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        row = self.get_object()
+        return Response(self.get_serializer(row).data, headers=etag(row))
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Takes the role away."""
+        row = self.get_object()
+        with unchanged(row, seen_versions(request)):
+            remove_member(row)
+        return Response(status=204)
 
     def _read(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         serializer = self.get_serializer(*args, **kwargs)
@@ -117,6 +140,7 @@ class ApiKeyViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
     queryset = ApiKey.objects.all()
     serializer_class = ApiKeySerializer
     summaries: ClassVar = {"rotate": "Rotate an API key"}
+    shown_once: ClassVar = frozenset({"create", "rotate"})
     abilities: ClassVar = dict.fromkeys(("list", "retrieve", "create", "destroy", "rotate"), Ability.ADMINISTER)
 
     @extend_schema(responses={201: NewApiKeySerializer})

@@ -29,8 +29,13 @@ class SpaceSerializer(ObjectSerializer[Space]):
             "color",
             "default_event_type",
             "default_event_source",
+            "max_events_per_second",
+            "max_stored_events",
+            "max_connectors",
+            "retention_days",
             "archived",
             "archived_at",
+            "version",
             "created_at",
         ]
 
@@ -63,7 +68,7 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
 
     class Meta:
         model = Membership
-        fields = ["id", "user", "group", "role", "created_at"]
+        fields = ["id", "user", "group", "role", "version", "created_at"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None and (attrs.get("user") is None) == (attrs.get("group") is None):
@@ -80,12 +85,28 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
     class Meta:
         model = ApiKey
-        fields = ["id", "name", "role", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at"]
+        fields = [
+            "id",
+            "name",
+            "role",
+            "max_requests_per_minute",
+            "prefix",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        ]
 
     def create_for(self, space: Space) -> tuple[ApiKey, str]:
         """Create the key in the space; return its row and the key itself."""
         given = self.validated_data
-        return create_api_key(space, given["name"], given.get("expires_at"), role=given["role"])
+        return create_api_key(
+            space,
+            given["name"],
+            given.get("expires_at"),
+            role=given["role"],
+            max_requests_per_minute=given.get("max_requests_per_minute"),
+        )
 
 
 class NewApiKeySerializer(ApiKeySerializer):

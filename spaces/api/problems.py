@@ -1,6 +1,7 @@
 """Every error under ``/api/`` as RFC 9457 ``application/problem+json``."""
 
 from collections.abc import Callable, Iterator, Mapping
+from math import ceil
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig
@@ -9,12 +10,15 @@ from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
-from spaces.errors import FieldError, InUse, InvalidInput, ReadOnly
+from spaces.api.idempotency import Answered
+from spaces.errors import FieldError, InUse, InvalidInput, QuotaReached, ReadOnly
 from spaces.problems import problem
 from spaces.validation import extend
+from spaces.versions import Stale
 
 PREFIX = "/api/"
 NOT_FOUND = "There is nothing at this address, or it is not yours to see."
+STALE = "Somebody changed this since you read it. Read it again, and send your change with its new ETag."
 NON_FIELD = "non_field_errors"
 
 
@@ -38,12 +42,18 @@ class BodyTooLarge(exceptions.APIException):
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """DRF's EXCEPTION_HANDLER. None for what is not the client's fault: Django logs it and calls server_error."""
     match error:
+        case QuotaReached():
+            return problem(409, error.errors[0].detail)
         case InvalidInput():
             return problem(400, "The request body cannot be accepted.", errors=error.errors)
         case InUse():
             return problem(409, str(error), users=[{"type": kind, "id": id_} for kind, id_ in error.users])
         case ReadOnly():
             return problem(409, str(error))
+        case Answered():
+            return error.response
+        case Stale():
+            return problem(412, STALE)
         case InvalidQuery():
             parameters = [{"name": name, "detail": detail} for name, detail in error.parameters.items()]
             return problem(400, "The query string cannot be used.", parameters=parameters)
@@ -64,7 +74,7 @@ def _headers(error: exceptions.APIException) -> dict[str, str]:
     if auth_header := getattr(error, "auth_header", None):
         return {"WWW-Authenticate": auth_header}
     if wait := getattr(error, "wait", None):
-        return {"Retry-After": str(int(wait))}
+        return {"Retry-After": str(ceil(wait))}
     return {}
 
 

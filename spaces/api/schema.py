@@ -5,15 +5,38 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import Direction, OpenApiParameter, _SerializerType
 
 from spaces.problems import CONTENT_TYPE
 
 PATH_PARAMETERS = {"space": "ID of the space.", "id": "ID of the object: what people named it, or its integer key."}
 VERBS = {"retrieve": "Read", "create": "Create", "update": "Replace", "partial_update": "Change", "destroy": "Delete"}
+BULK_VERBS = {"bulk_enable": "Enable", "bulk_disable": "Disable", "bulk_delete": "Delete"}
 # Of what a view does beyond these, the title stands in its ``summaries``.
 TEXT = {"type": "string"}
+FAILURES = {
+    "400": ("BadRequest", "What was sent cannot be used; the answer says which part, and why."),
+    "401": ("Unauthorized", "No API key, or none that is live."),
+    "403": ("Forbidden", "The role of the caller does not allow this."),
+    "404": ("NotFound", "There is nothing at this address, or it is not yours to see."),
+    "406": ("NotAcceptable", "The answer cannot have the type that Accept asks for."),
+    "409": ("Conflict", "It is not as it must be for this: others use it, it is read-only, or the space is at rest."),
+    "412": ("PreconditionFailed", "It is no longer as If-Match says: somebody changed it meanwhile."),
+    "413": ("ContentTooLarge", "The request body is too large."),
+    "415": ("UnsupportedMediaType", "The request body is not of a type that is read here."),
+    "422": ("UnprocessableContent", "The Idempotency-Key came with another request before."),
+    "429": ("TooManyRequests", "Too many requests; Retry-After says how many seconds to wait."),
+    "503": ("ServiceUnavailable", "The database does not take events now. Send them again."),
+    "default": ("Failure", "Any other error."),
+}
+ETAG = "Names this version; `If-Match` with it lets a change through only while it stands."
+HEADERS = {
+    "If-Match": "ETag of the version that the change is based on; any other is refused. Left out: whatever stands.",
+    "Idempotency-Key": (
+        "1 to 200 visible ASCII characters. The same request with the same key within 24 hours is carried out once, "
+        "and answered as the first time."
+    ),
+}
 PROBLEM = {
     "type": "object",
     "description": "What went wrong, after RFC 9457.",
@@ -47,6 +70,11 @@ PROBLEM = {
 }
 
 
+def failure(status: str) -> dict[str, str]:
+    """Return the reference to how requests fail with this status."""
+    return {"$ref": f"#/components/responses/{FAILURES[status][0]}"}
+
+
 class ApiKeyScheme(OpenApiAuthenticationExtension):
     """How an API key is sent."""
 
@@ -72,21 +100,29 @@ class OperationSchema(AutoSchema):
             return str(summary)
         if view.action == "list":
             return f"List {many}"
+        if view.action in BULK_VERBS:
+            return f"{BULK_VERBS[view.action]} many {many}"
         return f"{VERBS[view.action]} {'an' if one[0] in 'aeiou' else 'a'} {one}"
 
     def get_override_parameters(self) -> list[OpenApiParameter | _SerializerType]:
-        return [
+        in_path: list[OpenApiParameter | _SerializerType] = [
             OpenApiParameter(name, int if f"<int:{name}>" in self.path_regex else str, "path", description=description)
             for name, description in PATH_PARAMETERS.items()
             if f"{{{name}}}" in self.path
         ]
+        return in_path + [
+            OpenApiParameter(name, str, "header", description=description)
+            for name, description in HEADERS.items()
+            if self._takes(name)
+        ]
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
-        component = ResolvedComponent("Problem", ResolvedComponent.SCHEMA, schema=PROBLEM, object="Problem")
-        self.registry.register_on_missing(component)
-        content = {CONTENT_TYPE: {"schema": component.ref}}
-        return bodies | {status: {"description": what, "content": content} for status, what in self._failures()}
+        if self._has_version():
+            for status in ("200", "201"):
+                if status in bodies:
+                    bodies[status]["headers"] = {"ETag": {"description": ETAG, "schema": TEXT}}
+        return bodies | {status: failure(status) for status in sorted(self._failures())}
 
     def _postprocess_serializer_schema(self, schema: dict[str, Any], serializer: Any, direction: str) -> dict[str, Any]:
         schema = AutoSchema._postprocess_serializer_schema(self, schema, serializer, direction)
@@ -94,16 +130,42 @@ class OperationSchema(AutoSchema):
             schema["required"] = sorted(schema["properties"])  # an answer always carries all of them
         return schema
 
-    def _failures(self) -> Iterator[tuple[str, str]]:
+    def _has_version(self) -> bool:
+        """Whether the answer shows one object that has an ETag."""
+        view: Any = self.view
+        return (
+            view.queryset is not None
+            and hasattr(view.queryset.model, "version")
+            and view.action in ("retrieve", "create", "update", "partial_update")
+        )
+
+    def _takes(self, header: str) -> bool:
+        view: Any = self.view
+        if header == "If-Match":
+            has_version = view.queryset is not None and hasattr(view.queryset.model, "version")
+            return has_version and view.action in ("update", "partial_update", "destroy")
+        return self.method == "POST" and view.action not in view.repeatable
+
+    def _failures(self) -> Iterator[str]:
         writes = self.method in ("POST", "PUT", "PATCH")
-        if writes or self._is_list_view():
-            yield "400", "What was sent cannot be used; the answer says which part, and why."
-        yield "401", "No API key, or none that is live."
+        yield from ("400", "401", "403", "406", "429", "default")
         if "{" in self.path:
-            yield "404", "There is nothing at this address, or it is not yours to see."
-        if self.method == "DELETE":
-            yield "409", "Others use it; the answer lists them."
+            yield "404"
+        if self.method != "GET":
+            yield "409"
+        if self._takes("If-Match"):
+            yield "412"
         if writes:
-            yield "413", "The request body is too large."
-            yield "415", "The request body is not JSON."
-        yield "default", "Any other error."
+            yield from ("413", "415")
+        if self._takes("Idempotency-Key"):
+            yield "422"
+
+
+def describe_failures(result: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """A POSTPROCESSING_HOOK of drf-spectacular: say once how requests can fail."""
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    result["components"]["schemas"]["Problem"] = PROBLEM
+    result["components"]["responses"] = {
+        name: {"description": what, "content": content} for name, what in FAILURES.values()
+    }
+    return result

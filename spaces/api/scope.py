@@ -7,9 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.functional import cached_property
-from rest_framework.viewsets import GenericViewSet
 
 from spaces.access import visible_spaces
+from spaces.api.checked import CheckedViewSet
 from spaces.api.permissions import STANDARD, caller_of
 from spaces.models import ApiKey, Space
 from spaces.roles import Ability
@@ -17,7 +17,7 @@ from spaces.roles import Ability
 ModelT_co = TypeVar("ModelT_co", bound=Model, covariant=True)
 
 
-class SpaceScoped(GenericViewSet[ModelT_co]):
+class SpaceScoped(CheckedViewSet[ModelT_co]):
     """A viewset in one space. ``queryset`` is narrowed to that space, and get_queryset cannot be overridden.
 
     What stands in every space overrides ``narrow``. ``abilities`` says what each action needs that is not a standard
@@ -25,12 +25,13 @@ class SpaceScoped(GenericViewSet[ModelT_co]):
     """
 
     abilities: ClassVar[Mapping[str, Ability]] = {}
+    standing: ClassVar[Mapping[str, Ability]] = {}  # the same, of a base that adds actions
 
     @property
     def ability(self) -> Ability:
         """What the caller must be allowed to do; raise ImproperlyConfigured where nothing is said of the action."""
         action = self.action or "metadata"
-        found = self.abilities.get(action) or STANDARD.get(action)
+        found = self.abilities.get(action) or self.standing.get(action) or STANDARD.get(action)
         if found is None:
             raise ImproperlyConfigured(f"{type(self).__name__} must say in `abilities` what {action} needs.")
         return found

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
 from spaces.api.problems import NON_FIELD
-from spaces.errors import FieldError, InvalidInput
+from spaces.errors import FieldError, InvalidInput, QuotaReached
 from spaces.models import Space
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -89,6 +89,8 @@ class ObjectSerializer(serializers.ModelSerializer[ModelT]):
     def save(self, **kwargs: Any) -> ModelT:
         try:
             return super().save(**kwargs)
+        except QuotaReached:
+            raise
         except InvalidInput as invalid:
             errors = [FieldError(self._as_shown(error.pointer), error.detail) for error in invalid.errors]
             raise InvalidInput(errors) from None

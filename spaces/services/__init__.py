@@ -1,6 +1,6 @@
 """Use cases of spaces, their members and their API keys."""
 
-from spaces.services.keys import InvalidKey, authenticate_key, create_api_key, revoke_api_key, rotate_api_key
+from spaces.services.keys import InvalidKey, authenticate_key, create_api_key, live_keys, revoke_api_key, rotate_api_key
 from spaces.services.members import add_member, change_member, remove_member
 from spaces.services.spaces import (
     OWN_EVENTS,
@@ -22,6 +22,7 @@ __all__ = [
     "change_member",
     "create_api_key",
     "create_space",
+    "live_keys",
     "remove_member",
     "revoke_api_key",
     "rotate_api_key",

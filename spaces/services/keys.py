@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,9 +13,10 @@ from django.utils import timezone
 from spaces import audit
 from spaces.models import ApiKey, Space
 from spaces.roles import Role
-from spaces.validation import clean_name, reject
+from spaces.validation import clean_name, clean_number, reject
 
 KEY_PREFIX: Final = "sy_"
+HIGHEST_RATE: Final = 1_000_000  # requests a minute
 LONGEST_OVERLAP: Final = timedelta(days=30)
 _NOTED_EVERY: Final = timedelta(minutes=1)
 
@@ -24,16 +26,29 @@ class InvalidKey(Exception):
 
 
 def create_api_key(
-    space: Space, name: str, expires_at: datetime | None = None, *, role: str = Role.ADMIN
+    space: Space,
+    name: str,
+    expires_at: datetime | None = None,
+    *,
+    role: str = Role.ADMIN,
+    max_requests_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key; return its row and the key itself, which cannot be read again. Raise InvalidInput."""
     if role not in Role.values:
         raise reject("/role", f"Use one of {', '.join(Role.values)}.")
     name = clean_name(name)
+    if max_requests_per_minute is not None:
+        clean_number(max_requests_per_minute, "/max_requests_per_minute", 1, HIGHEST_RATE)
     token = KEY_PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         key = ApiKey.objects.create(
-            space=space, name=name, role=role, prefix=token[:10], digest=_digest(token), expires_at=expires_at
+            space=space,
+            name=name,
+            role=role,
+            prefix=token[:10],
+            digest=_digest(token),
+            expires_at=expires_at,
+            max_requests_per_minute=max_requests_per_minute,
         )
         _record("api_key.create", key)
     return key, token
@@ -50,7 +65,13 @@ def rotate_api_key(key: ApiKey, overlap: timedelta = timedelta(hours=24)) -> tup
         row = ApiKey.objects.select_for_update().select_related("space").get(pk=key.pk)
         if not row.is_live:
             raise reject("", "This key is no longer live: make another.")
-        successor = create_api_key(row.space, row.name, row.expires_at, role=row.role)
+        successor = create_api_key(
+            row.space,
+            row.name,
+            row.expires_at,
+            role=row.role,
+            max_requests_per_minute=row.max_requests_per_minute,
+        )
         ends = timezone.now() + overlap
         if row.expires_at is None or row.expires_at > ends:
             row.expires_at = ends
@@ -71,23 +92,35 @@ def authenticate_key(token: str) -> ApiKey:
 
     The use of a key that has ended stands in the audit log.
     """
-    key = ApiKey.objects.select_related("space").filter(digest=_digest(token)).first()
+    key = ApiKey.objects.select_related("space__usage").filter(digest=_digest(token)).first()
     if key is None:
         raise InvalidKey
     if not key.is_live:
-        if _note_use(key):
+        ended = min(time for time in (key.revoked_at, key.expires_at) if time is not None)
+        if _note_use(key, ended):
             _record("api_key.use_after_end", key)
         raise InvalidKey
     _note_use(key)
     return key
 
 
-def _note_use(key: ApiKey) -> bool:
-    """Note that the key was used now; whether that is news, as it is once a minute."""
+def live_keys(ids: Iterable[int]) -> set[int]:
+    """Return those of the keys that open a space which takes events, at this moment."""
     now = timezone.now()
-    if key.last_used_at is not None and now - key.last_used_at < _NOTED_EVERY:
+    wanted = set(ids)
+    if not wanted:
+        return wanted
+    rows = ApiKey.objects.order_by().filter(pk__in=wanted, revoked_at=None, space__archived_at=None)
+    return set(rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)).values_list("pk", flat=True))
+
+
+def _note_use(key: ApiKey, since: datetime | None = None) -> bool:
+    """Note that the key was used now; whether that is news, as it is once a minute and for the first time ``since``."""
+    now = timezone.now()
+    before = max(now - _NOTED_EVERY, since) if since else now - _NOTED_EVERY
+    if key.last_used_at is not None and key.last_used_at > before:
         return False
-    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _NOTED_EVERY)
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=before)
     return bool(ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now))
 
 
@@ -95,6 +128,7 @@ def _record(action: str, key: ApiKey) -> None:
     after = {
         "role": key.role,
         "prefix": key.prefix,
+        "max_requests_per_minute": key.max_requests_per_minute,
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
     }
     audit.record(action, space=key.space_id, object_id=key.prefix, object_name=key.name, after=after)

@@ -27,7 +27,8 @@ def change_member(member: Membership, role: str) -> Membership:
     with transaction.atomic():
         row = Membership.objects.select_for_update().get(pk=member.pk)
         before, row.role = row.role, role
-        row.save(update_fields=["role"])
+        row.version += 1
+        row.save(update_fields=["role", "version"])
         _record("member.update", row, before={"role": before}, after={"role": role})
     return row
 

@@ -24,6 +24,10 @@ class SpaceChanges(TypedDict, total=False):
     color: str
     default_event_type: str
     default_event_source: str
+    max_events_per_second: int | None
+    max_stored_events: int | None
+    max_connectors: int | None
+    retention_days: int | None
 
 
 def create_space(slug: str, name: str, description: str = "") -> Space:
@@ -58,6 +62,7 @@ def update_space(space: Space, **changes: Unpack[SpaceChanges]) -> Space:
         with found.gather():
             _check_fields(row)
         found.raise_any()
+        row.version += 1
         row.save()
         bump_config_revision(row.pk)
         _record("space.update", row, before=before, after=described(row))
@@ -76,7 +81,8 @@ def archive_space(space: Space, *, archived: bool = True) -> Space:
         if (row.archived_at is not None) == archived:
             return row
         row.archived_at = timezone.now() if archived else None
-        row.save(update_fields=["archived_at"])
+        row.version += 1
+        row.save(update_fields=["archived_at", "version"])
         bump_config_revision(row.pk)
         _record("space.archive" if archived else "space.restore", row)
     return row
@@ -91,6 +97,10 @@ def described(row: Space) -> dict[str, Any]:
         "color": row.color,
         "default_event_type": row.default_event_type,
         "default_event_source": row.default_event_source,
+        "max_events_per_second": row.max_events_per_second,
+        "max_stored_events": row.max_stored_events,
+        "max_connectors": row.max_connectors,
+        "retention_days": row.retention_days,
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from django.http import HttpResponse
@@ -56,6 +56,11 @@ class Api:
         self.headers = {"authorization": f"Bearer {create_api_key(space, 'tests')[1]}"}
         self._client = Client()
 
+    def send_with(self, headers: dict[str, str], method: str, path: str, body: Any = None) -> Answer:
+        """Send with these headers beside the key."""
+        content = b"" if body is None else json.dumps(body).encode()
+        return Answer(self.fetch(method, path, content, **cast("dict[str, Any]", headers)))
+
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         return self.send_raw(method, path, content, query=query)
@@ -82,7 +87,7 @@ class Api:
     ) -> HttpResponse:
         """Return the response itself, which need not be JSON."""
         address = path if path.startswith("/") else self.root + path
-        given = self.headers | headers
+        given = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         response = self._client.generic(method, address, content, content_type, headers=given, query_params=query)
         assert isinstance(response, HttpResponse)
         return response

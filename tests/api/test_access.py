@@ -24,6 +24,7 @@ from tests.factories import connector_of, make_action, make_connector, make_rule
 
 pytestmark = pytest.mark.django_db
 
+BULK = ("enable", "disable", "delete")
 SPACE = "/api/v1/spaces/{space}"
 
 
@@ -55,7 +56,7 @@ def test_the_operations_are_all_there() -> None:
         "/connectors/{id}/reconnect",
         "/connectors/{id}/status-history",
         "/connectors/{id}/users",
-        "/connectors/_bulk_delete",
+        *(f"/{kind}/_bulk_{verb}" for kind in ("connectors", "actions", "rules") for verb in BULK),
         "/connectors/_probe",
         "/connector-types",
         "/connector-types/{id}",
@@ -63,6 +64,8 @@ def test_the_operations_are_all_there() -> None:
         "/actions/{id}",
         "/deliveries",
         "/deliveries/{id}",
+        "/deliveries/{id}/replay",
+        "/deliveries/_bulk_replay",
         "/exports",
         "/imports",
         "/event-log",

@@ -228,14 +228,14 @@ def test_only_another_connector_of_the_space_can_take_over(api: Api, used: Actio
 def test_many_are_deleted_each_with_its_own_result(api: Api, space: Space, used: Action) -> None:
     make_connector(space, public_id="free")
     answer = api.post("connectors/_bulk_delete", {"ids": ["free", "desk", "nobody", "free"]})
-    assert [(each["id"], each["deleted"]) for each in answer.body] == [
+    assert [(each["id"], each["ok"]) for each in answer.body] == [
         ("free", True),
         ("desk", False),
         ("nobody", False),
     ]
     assert "in use" in answer.body[1]["detail"]
     forced = api.post("connectors/_bulk_delete", {"ids": ["desk"], "force": True})
-    assert forced.body[0]["deleted"]
+    assert forced.body[0]["ok"]
 
 
 # --- Preconfigured ---

@@ -34,9 +34,19 @@ def document() -> dict[str, Any]:
 def assert_fits(document: dict[str, Any], method: str, path: str, answer: Answer) -> None:
     """Prove that the document foresees this answer to the operation."""
     responses = document["paths"][path][method.lower()]["responses"]
-    foreseen = responses.get(str(answer.status), responses["default"])
+    foreseen = resolved(document, responses.get(str(answer.status), responses["default"]))
     schema = foreseen["content"][answer.headers["Content-Type"]]["schema"]
     Draft202012Validator({"components": document["components"], **schema}).validate(answer.body)
+
+
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference stands for."""
+    while "$ref" in part:
+        where: Any = document
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            where = where[step]
+        part = where
+    return part
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -48,7 +58,7 @@ def test_each_operation_says_what_it_is_how_to_get_in_and_how_it_fails(document:
         assert operation["summary"]
         assert operation["description"]
         assert {"apiKey": []} in operation["security"]
-        refused = operation["responses"]["401"]["content"]["application/problem+json"]["schema"]
+        refused = resolved(document, operation["responses"]["401"])["content"]["application/problem+json"]["schema"]
         assert refused == {"$ref": "#/components/schemas/Problem"}
         described = {
             each["name"] for each in operation.get("parameters", []) if each["in"] == "path" and each["description"]

@@ -220,7 +220,7 @@ def test_every_way_to_change_it_is_refused_plainly(write: Write, space: Space) -
         assert refusal.status == 409
         assert "CONNECTORS_FILE" in refusal.body["detail"]
     (result,) = api.post("connectors/_bulk_delete", {"ids": ["shared-desk"], "force": True}).body
-    assert (result["deleted"], "CONNECTORS_FILE" in result["detail"]) == (False, True)
+    assert (result["ok"], "CONNECTORS_FILE" in result["detail"]) == (False, True)
     made = api.post("connectors", {"id": "shared-desk", **whole})
     assert (made.status, made.places) == (400, ["/id"])
     assert stored().name == "Shared desk"

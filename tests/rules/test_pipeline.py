@@ -11,13 +11,17 @@ import pytest
 from actions.engine import leases
 from actions.engine.lanes import Lanes, lanes
 from actions.models import Action, Delivery, EventLogEntry
+from actions.services import delete_action
 from actions.services.deliveries import sweep_deliveries
+from actions.services.replay import replay_delivery
 from connectors.models import Connector
 from rules.evaluation.rounds import evaluate_round
 from rules.incoming import IncomingEvent
 from rules.models import EventBatch
+from rules.services import delete_rule
 from rules.services.accept import accept_events
 from rules.services.invariants import check_invariants
+from spaces.errors import ReadOnly
 from spaces.models import Space
 from tests.factories import make_action, make_connector, make_rule, make_space
 from tests.receiver import Receiver, receiver
@@ -80,6 +84,18 @@ def wait_for_states(**counts: int) -> None:
         return all(Delivery.objects.filter(state=state).count() == count for state, count in counts.items())
 
     wait_until(reached, f"deliveries are {counts}", 15)
+
+
+def fall_due() -> None:
+    """Let what waits be due now, and be taken up."""
+    Delivery.objects.filter(state=State.PENDING).update(due_at=datetime.now(UTC) - timedelta(seconds=1))
+    sweep_and_wake()
+
+
+def sweep_and_wake() -> None:
+    for connector_id in Delivery.objects.filter(state=State.PENDING).values_list("connector_id", flat=True):
+        assert connector_id
+        lanes.wake(connector_id)
 
 
 def test_a_matching_event_arrives_and_its_outcome_is_logged(space: Space, to: Receiver) -> None:
@@ -174,6 +190,52 @@ def test_the_last_allowed_try_makes_it_dead(space: Space, to: Receiver) -> None:
     evaluate_round()
     wait_for_states(dead=1)
     assert Delivery.objects.get().last_reason == "retry_http_5xx"
+
+
+def test_what_is_sent_again_is_the_same_message_with_all_its_tries_anew(space: Space, to: Receiver) -> None:
+    wire(space, to, max_attempts=2, expires_after=3600)
+    to.status = 500
+    accept_events(space.pk, [incoming()])
+    evaluate_round()
+    wait_for_states(pending=1)
+    fall_due()
+    wait_for_states(dead=1)
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    Delivery.objects.update(created_at=long_ago, expires_at=long_ago + timedelta(hours=1))
+
+    replay_delivery(Delivery.objects.get())
+    sweep_and_wake()
+    wait_until(lambda: Delivery.objects.get().attempts == 3, "the first try of the second life", 15)
+    assert Delivery.objects.get().state == State.PENDING  # it has a second one
+    to.status = 200
+    fall_due()
+    wait_for_states(delivered=1)
+
+    assert len({request.headers["webhook-id"] for request in to.requests}) == 1
+    assert len({request.body for request in to.requests}) == 1
+    log = EventLogEntry.objects.filter(delivery_id__isnull=False).order_by("id")
+    assert [(entry.action, entry.attempt) for entry in log] == [
+        ("execute", 1),
+        ("execute", 2),
+        ("replay", None),
+        ("execute", 3),
+        ("execute", 4),
+    ]
+
+
+def test_what_was_delivered_may_be_sent_again_and_what_has_lost_its_action_not(space: Space, to: Receiver) -> None:
+    _, action = wire(space, to)
+    accept_events(space.pk, [incoming()])
+    evaluate_round()
+    wait_for_states(delivered=1)
+    replay_delivery(Delivery.objects.get())
+    sweep_and_wake()
+    wait_until(lambda: len(to.requests) == 2, "the second request", 15)
+    wait_for_states(delivered=1)
+    delete_rule(space.rules.get())
+    delete_action(action)
+    with pytest.raises(ReadOnly, match="its action was deleted"):
+        replay_delivery(Delivery.objects.get())
 
 
 def test_a_refusal_is_not_tried_again(space: Space, to: Receiver) -> None:
