@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from actions.services.execute import execute
 from connectors.models import Connector
+from spaces.api.fields import Text
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
 from spaces.models import Space
@@ -31,10 +32,10 @@ class ExecutionRequestSerializer(StrictSerializer):
 class ExecutionSerializer(serializers.Serializer[Any]):
     """What was sent, and what came of it."""
 
-    webhook_id = serializers.CharField()
+    webhook_id = Text()
     outcome = serializers.SerializerMethodField()
-    reason = serializers.CharField(source="outcome.reason", help_text="ok, or why it failed.")
-    detail = serializers.CharField(source="outcome.detail", allow_blank=True)
+    reason = Text(source="outcome.reason", help_text="ok, or why it failed.")
+    detail = Text(source="outcome.detail", allow_blank=True)
     retry_after = serializers.FloatField(
         source="outcome.retry_after", allow_null=True, help_text="Seconds that the system asks to wait."
     )

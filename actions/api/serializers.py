@@ -9,6 +9,7 @@ from rest_framework import serializers
 from actions.models import REASONS, Action, Delivery, EventLogEntry
 from actions.services import create_action, update_action
 from connectors.models import Connector
+from spaces.api.fields import Text, Whole
 from spaces.api.serializers import ObjectSerializer, PublicIdField
 from spaces.models import Space
 
@@ -37,12 +38,10 @@ class ActionSerializer(ObjectSerializer[Action]):
         queryset=Connector.objects.all(),
         help_text="ID of a connector of the same space, or of a preconfigured one; null once that was deleted.",
     )
-    connector_type_id = serializers.CharField(source="connector.type", read_only=True, allow_null=True, default=None)
-    lost_connector_id = serializers.CharField(
-        read_only=True, help_text="ID of the connector that was deleted; empty while it has one."
-    )
+    connector_type_id = Text(source="connector.type", read_only=True, allow_null=True, default=None)
+    lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
-    referenced_by_count = serializers.IntegerField(read_only=True, help_text="How many rules trigger it.")
+    referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
     class Meta:
         model = Action
@@ -72,10 +71,10 @@ class ActionSerializer(ObjectSerializer[Action]):
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     """One event through one action. What it names may be gone: an action or connector is then null."""
 
-    event = serializers.IntegerField(source="event_id", help_text="Key of the event.")
-    rule = serializers.CharField(source="rule_id", help_text="ID of the rule.")
-    action = serializers.CharField(source="action_public_id", allow_null=True, help_text="ID of the action.")
-    connector = serializers.CharField(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
+    event = Whole(source="event_id", help_text="Key of the event.")
+    rule = Text(source="rule_id", help_text="ID of the rule.")
+    action = Text(source="action_public_id", allow_null=True, help_text="ID of the action.")
+    connector = Text(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
     last_reason = serializers.ChoiceField(REASONS, allow_blank=True, read_only=True, help_text="Empty before a try.")
     message = serializers.JSONField(help_text="The rendered params.")
 

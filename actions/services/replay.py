@@ -60,7 +60,7 @@ def replay_delivery(delivery: Delivery) -> None:
 
 def _standing(row: Delivery) -> tuple[str, str]:
     """Return the public ids of connector and action; raise ReadOnly where one is gone."""
-    connector = Connector.objects.filter(pk=row.connector_id).values_list("public_id", flat=True).first()
+    connector = Connector.objects.filter(pk=row.connector_id or 0).values_list("public_id", flat=True).first()
     action = Action.objects.filter(pk=row.action_id).values_list("public_id", flat=True).first()
     if connector is None or action is None:
         gone = "connector" if action is not None else "action"

@@ -10,6 +10,7 @@ from connectors.services import create_connector, update_connector
 from connectors.types.base import AnyConnectorType
 from connectors.types.registry import is_enabled
 from spaces.api.bulk import IdsSerializer
+from spaces.api.fields import Flag, Text, Whole
 from spaces.api.serializers import ObjectSerializer, StrictSerializer
 
 EXAMPLE = {
@@ -26,7 +27,7 @@ class SecretsField(serializers.DictField):
     """Secrets by field name, to write only."""
 
     def __init__(self, **kwargs: Any) -> None:
-        child = serializers.CharField(allow_null=True, allow_blank=True, trim_whitespace=False)
+        child = Text(allow_null=True, allow_blank=True, trim_whitespace=False)
         super().__init__(
             child=child,
             write_only=True,
@@ -42,8 +43,8 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
 
     fixed: ClassVar = ("id", "connector_type_id")
 
-    connector_type_id = serializers.CharField(source="type", help_text="One of the connector types.")
-    tags = serializers.ListField(child=serializers.CharField(), default=list)
+    connector_type_id = Text(source="type", help_text="One of the connector types.")
+    tags = serializers.ListField(child=Text(), default=list)
     config = serializers.DictField(
         default=dict, help_text="As the type's `config_schema` says. Empty where a preconfigured one does not show it."
     )
@@ -55,20 +56,20 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
         help_text="The secrets that are set, and since when.",
     )
     missing_secrets = serializers.ListField(
-        child=serializers.CharField(),
+        child=Text(),
         read_only=True,
         help_text="Secrets to enter before it is used; null in `secrets` gives up one that is not needed.",
     )
-    is_preconfigured = serializers.BooleanField(
+    is_preconfigured = Flag(
         read_only=True, help_text="Whether it comes from the installation's file: in every space, and read-only."
     )
-    health_interval = serializers.IntegerField(
+    health_interval = Whole(
         allow_null=True,
         default=None,
         help_text="Seconds between health checks; 0 for none, null for the installation's interval.",
     )
-    status_reason = serializers.CharField(read_only=True, help_text="Reason of the failure behind the status.")
-    referenced_by_count = serializers.IntegerField(read_only=True, help_text="How many actions use it.")
+    status_reason = Text(read_only=True, help_text="Reason of the failure behind the status.")
+    referenced_by_count = Whole(read_only=True, help_text="How many actions use it.")
 
     class Meta:
         model = Connector
@@ -112,11 +113,11 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
 class ConnectorTypeSerializer(serializers.Serializer[AnyConnectorType]):
     """A connector type, with the JSON Schemas of what its connectors and their actions take."""
 
-    id = serializers.CharField()
-    name = serializers.CharField()
-    description = serializers.CharField()
-    categories = serializers.ListField(child=serializers.CharField())
-    icon = serializers.CharField(help_text="Name of a Material Symbol.")
+    id = Text()
+    name = Text()
+    description = Text()
+    categories = serializers.ListField(child=Text())
+    icon = Text(help_text="Name of a Material Symbol.")
     enabled = serializers.SerializerMethodField(help_text="Whether this installation lets it be used.")
     connector_count = serializers.SerializerMethodField(help_text="How many connectors of the space are of this type.")
     config_schema = serializers.DictField(source="config_model.model_json_schema")
@@ -134,7 +135,7 @@ class ConnectorTypeSerializer(serializers.Serializer[AnyConnectorType]):
 class StatusChangeSerializer(serializers.ModelSerializer[StatusChange]):
     """A change of a connector's status."""
 
-    reason = serializers.CharField(help_text="Reason of the failure behind it; empty for none.")
+    reason = Text(help_text="Reason of the failure behind it; empty for none.")
 
     class Meta:
         model = StatusChange
@@ -145,32 +146,32 @@ class StatusChangeSerializer(serializers.ModelSerializer[StatusChange]):
 class RuleOfUserSerializer(serializers.Serializer[Any]):
     """A rule that triggers an action."""
 
-    id = serializers.CharField()
-    name = serializers.CharField()
+    id = Text()
+    name = Text()
 
 
 class UserSerializer(serializers.Serializer[Any]):
     """An action that sends through the connector, and the rules that trigger it."""
 
-    id = serializers.CharField()
-    name = serializers.CharField()
+    id = Text()
+    name = Text()
     rules = RuleOfUserSerializer(many=True)
 
 
 class CopySerializer(StrictSerializer):
     """What the copy is called; both are made up when they are not sent."""
 
-    id = serializers.CharField(required=False, source="public_id")
-    name = serializers.CharField(required=False)
+    id = Text(required=False, source="public_id")
+    name = Text(required=False)
 
 
 class ProbeRequestSerializer(StrictSerializer):
     """Settings to try without saving them."""
 
-    connector_type_id = serializers.CharField(source="type")
+    connector_type_id = Text(source="type")
     config = serializers.DictField(default=dict)
     secrets = SecretsField()
-    connector = serializers.CharField(
+    connector = Text(
         required=False, help_text="ID of the connector that is edited: its secrets stand in for those not sent."
     )
 
@@ -178,19 +179,19 @@ class ProbeRequestSerializer(StrictSerializer):
 class StepSerializer(serializers.Serializer[Any]):
     """One step of a probe."""
 
-    name = serializers.CharField(help_text="What was tried, such as resolve, connect, tls, request.")
+    name = Text(help_text="What was tried, such as resolve, connect, tls, request.")
     outcome = serializers.ChoiceField(["passed", "failed"])
     duration = serializers.FloatField(help_text="Seconds.")
-    reason = serializers.CharField(help_text="ok, or why a delivery would fail.")
-    detail = serializers.CharField(help_text="What was found.")
-    advice = serializers.CharField(help_text="What to do about it.", allow_blank=True)
+    reason = Text(help_text="ok, or why a delivery would fail.")
+    detail = Text(help_text="What was found.")
+    advice = Text(help_text="What to do about it.", allow_blank=True)
 
 
 class ProbeSerializer(serializers.Serializer[Any]):
     """What a probe found; the first step that fails is the last."""
 
     outcome = serializers.SerializerMethodField()
-    reason = serializers.CharField(help_text="ok, or why a delivery would fail now.")
+    reason = Text(help_text="ok, or why a delivery would fail now.")
     duration = serializers.FloatField(help_text="Seconds.")
     steps = StepSerializer(many=True)
 
@@ -201,4 +202,4 @@ class ProbeSerializer(serializers.Serializer[Any]):
 class BulkDeleteSerializer(IdsSerializer):
     """Which connectors to delete."""
 
-    force = serializers.BooleanField(default=False, help_text="Also those that actions use.")
+    force = Flag(default=False, help_text="Also those that actions use.")

@@ -5,7 +5,7 @@ from typing import IO, Any, ClassVar, Final
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -18,6 +18,7 @@ from connectors.transfer.documents import LONGEST, MEDIA_TYPES, Format, read_fil
 from connectors.transfer.exporting import export_objects
 from connectors.transfer.importing import Conflicts, ImportReport, Result, import_objects
 from connectors.transfer.kinds import Reference
+from spaces.api.fields import Flag, Text, Whole
 from spaces.api.problems import BodyTooLarge, InvalidQuery
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
@@ -65,15 +66,15 @@ class YamlParser(NdjsonParser):
 class ReferenceSerializer(StrictSerializer):
     """An object of the space."""
 
-    type = serializers.CharField(help_text="connector, action or rule.")
-    id = serializers.CharField()
+    type = Text(help_text="connector, action or rule.")
+    id = Text()
 
 
 class ExportRequestSerializer(StrictSerializer):
     """What to export, and how."""
 
     objects = ReferenceSerializer(many=True, required=False, help_text="The whole space when not sent.")
-    include_references = serializers.BooleanField(
+    include_references = Flag(
         default=True, help_text="Also what the objects refer to, as far as it lives in the space."
     )
     format = serializers.ChoiceField(list(MEDIA_TYPES), default="ndjson")
@@ -82,31 +83,31 @@ class ExportRequestSerializer(StrictSerializer):
 class PlaceSerializer(serializers.Serializer[Any]):
     """What is wrong, and where in the object."""
 
-    pointer = serializers.CharField(allow_blank=True)
-    detail = serializers.CharField()
+    pointer = Text(allow_blank=True)
+    detail = Text()
 
 
 class ObjectReportSerializer(serializers.Serializer[Any]):
     """What became of one object of the file."""
 
-    line = serializers.IntegerField(help_text="Line of the file, from 1.")
-    type = serializers.CharField(allow_blank=True)
-    file_id = serializers.CharField(allow_blank=True, help_text="The ID that it has in the file.")
-    id = serializers.CharField(allow_blank=True, help_text="The ID that it has in the space; empty where it has none.")
-    name = serializers.CharField(allow_blank=True)
+    line = Whole(help_text="Line of the file, from 1.")
+    type = Text(allow_blank=True)
+    file_id = Text(allow_blank=True, help_text="The ID that it has in the file.")
+    id = Text(allow_blank=True, help_text="The ID that it has in the space; empty where it has none.")
+    name = Text(allow_blank=True)
     result = serializers.ChoiceField([each.value for each in Result])
-    detail = serializers.CharField(allow_blank=True)
-    missing_secrets = serializers.ListField(child=serializers.CharField(), help_text="To be entered before it is used.")
-    warnings = serializers.ListField(child=serializers.CharField())
+    detail = Text(allow_blank=True)
+    missing_secrets = serializers.ListField(child=Text(), help_text="To be entered before it is used.")
+    warnings = serializers.ListField(child=Text())
     errors: Any = PlaceSerializer(many=True)
 
 
 class ImportReportSerializer(serializers.Serializer[Any]):
     """What an import did, or with `dry_run` would do."""
 
-    is_dry_run = serializers.BooleanField()
-    is_applied = serializers.BooleanField(help_text="Whether the space is now as the report says.")
-    counts = serializers.DictField(child=serializers.IntegerField(), help_text="How many objects had each result.")
+    is_dry_run = Flag()
+    is_applied = Flag(help_text="Whether the space is now as the report says.")
+    counts = serializers.DictField(child=Whole(), help_text="How many objects had each result.")
     objects = ObjectReportSerializer(many=True)
 
 
@@ -124,7 +125,10 @@ class ExportViewSet(SpaceScoped[Connector]):
 
     @extend_schema(
         request=ExportRequestSerializer,
-        responses={(200, media_type): OpenApiTypes.STR for media_type in MEDIA_TYPES.values()},
+        responses={
+            (200, MEDIA_TYPES["ndjson"]): OpenApiTypes.STR,
+            (200, MEDIA_TYPES["yaml"]): OpenApiResponse({"type": "object", "description": "One YAML document."}),
+        },
     )
     def create(self, request: Request, **kwargs: Any) -> HttpResponse:
         """Answers with a file of connectors, actions and rules. Secrets are never in it."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rules.types.registry import all_types
-from spaces.api.schema import failure
+from spaces.api.schema import KEY_SCHEMA, failure
 from spaces.api.typed_schemas import add_model, split_by_type, type_name
 
 PATH = "/api/v1/spaces/{space}/events"
@@ -78,7 +78,7 @@ _ONCE = {
         "1 to 200 visible ASCII characters: what is no CloudEvent gets its id from it, in a batch with its place, so "
         "that the same request again brings the same events. CloudEvents have ids of their own."
     ),
-    "schema": _TEXT,
+    "schema": _TEXT | KEY_SCHEMA,
 }
 
 

@@ -2,13 +2,14 @@
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from actions.models import Action
 from rules.models import Event, Rule
 from rules.services import create_rule, update_rule
 from rules.types.base import AnyRuleType
+from spaces.api.fields import Text
 from spaces.api.serializers import ObjectSerializer
 
 MAX_ACTIONS = 100
@@ -17,7 +18,7 @@ MAX_ACTIONS = 100
 class ActionsField(serializers.ListField):
     """The actions of a rule, by their public ids."""
 
-    child = serializers.CharField()
+    child = Text()
 
     def get_attribute(self, instance: Rule) -> list[str]:
         return [link.action.public_id for link in instance.links.all()]
@@ -55,12 +56,12 @@ class RuleSerializer(ObjectSerializer[Rule]):
 
     fixed: ClassVar = ("id", "rule_type_id")
 
-    rule_type_id = serializers.CharField(source="type", default="event", help_text="One of the rule types.")
+    rule_type_id = Text(source="type", default="event", help_text="One of the rule types.")
     params = serializers.DictField(default=dict, help_text="As the type's `params_schema` says.")
-    condition = serializers.CharField(
+    condition = Text(
         default="", allow_blank=True, trim_whitespace=False, help_text="CEL; empty matches every event of the params."
     )
-    tags = serializers.ListField(child=serializers.CharField(), default=list)
+    tags = serializers.ListField(child=Text(), default=list)
     actions = ActionsField(default=list, help_text="IDs of actions of the same space, in order.")
 
     class Meta:
@@ -89,15 +90,21 @@ class RuleSerializer(ObjectSerializer[Rule]):
 class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
     """A rule type, with the JSON Schema of what its rules take."""
 
-    id = serializers.CharField()
-    name = serializers.CharField()
-    description = serializers.CharField()
+    id = Text()
+    name = Text()
+    description = Text()
     params_schema = serializers.DictField(source="params_model.model_json_schema")
+
+
+@extend_schema_field({})
+class AnyJson(serializers.JSONField):
+    """Any JSON, null as well."""
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):
     """A CloudEvents 1.0 envelope; its own ``id`` attribute is ``event_id`` here, ``id`` is our key."""
 
+    data = AnyJson(help_text="JSON data as it came; text as a string; bytes in base64.", read_only=True)  # type: ignore[assignment]  # a field of that name, as DRF allows
     extensions = serializers.DictField(help_text="Further CloudEvents attributes.")
 
     class Meta:

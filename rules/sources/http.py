@@ -140,6 +140,9 @@ def _open_space(request: HttpRequest, slug: str) -> ApiKey:
 
 def _read_events(request: HttpRequest, space: Space) -> IncomingEvent | list[Outcome]:
     """Return the one event of the request, or what each part of a batch is; raise _Refused or InvalidInput."""
+    request_id = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if request_id is not None and not KEY_FORM.fullmatch(request_id):
+        raise _Refused(400, InvalidIdempotencyKey.default_detail)
     media_type = request.content_type or ""
     by_headers = not media_type.startswith("application/cloudevents") and binary_mode.has_attributes(request.META)
     if not by_headers and media_type not in {_JSON, _EVENT, _BATCH, *_LINES}:
@@ -156,14 +159,11 @@ def _read_events(request: HttpRequest, space: Space) -> IncomingEvent | list[Out
     if media_type == _BATCH:
         return EventReader().read_array(body)
     plain = _plain_envelope(request.META.get("QUERY_STRING", ""), space)
-    request_id = request.META.get("HTTP_IDEMPOTENCY_KEY", "")
-    if request_id and not KEY_FORM.fullmatch(request_id):
-        raise _Refused(400, InvalidIdempotencyKey.default_detail)
     if media_type == _JSON and not body.lstrip().startswith(b"["):
-        return EventReader(plain, request_id=request_id).read_one(body)
+        return EventReader(plain, request_id=request_id or "").read_one(body)
     if plain.id:
         raise reject("/id", "The query parameter id names one event; leave it out, and send a batch as CloudEvents.")
-    reader = EventReader(plain, request_id=request_id)
+    reader = EventReader(plain, request_id=request_id or "")
     return reader.read_array(body) if media_type == _JSON else reader.read_lines(body)
 
 

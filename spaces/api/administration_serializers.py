@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from rest_framework import serializers
 
-from spaces.api.serializers import ObjectSerializer, StrictSerializer
+from spaces.api.fields import Flag, Text
+from spaces.api.serializers import JSON_FIELDS, KnownFields, ObjectSerializer, StrictSerializer
 from spaces.models import ApiKey, AuditEntry, Membership, Space
 from spaces.roles import MEMBER_CHOICES, Role
 from spaces.services import archive_space, create_api_key, create_space, update_space
@@ -15,10 +16,8 @@ from spaces.services import archive_space, create_api_key, create_space, update_
 class SpaceSerializer(ObjectSerializer[Space]):
     """A space."""
 
-    id = serializers.CharField(source="slug", help_text="Yours to choose; it never changes.")
-    archived = serializers.BooleanField(
-        default=False, help_text="Whether it is at rest: it can be read, takes no events and no changes."
-    )
+    id = Text(source="slug", help_text="Yours to choose; it never changes.")
+    archived = Flag(default=False, help_text="Whether it is at rest: it can be read, takes no events and no changes.")
 
     class Meta:
         model = Space
@@ -55,8 +54,10 @@ class SpaceSerializer(ObjectSerializer[Space]):
         return shown
 
 
-class MembershipSerializer(serializers.ModelSerializer[Membership]):
+class MembershipSerializer(KnownFields, serializers.ModelSerializer[Membership]):
     """A user, or every user of a group, and their role."""
+
+    serializer_field_mapping = JSON_FIELDS
 
     user = serializers.SlugRelatedField(
         "username", queryset=User.objects.all(), allow_null=True, default=None, help_text="User name; or a group."
@@ -78,8 +79,10 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
         return attrs
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(KnownFields, serializers.ModelSerializer[ApiKey]):
     """An API key, which is known by its first characters."""
+
+    serializer_field_mapping = JSON_FIELDS
 
     role = serializers.ChoiceField(Role.choices, default=Role.EDITOR.value, help_text="What it may do.")
 

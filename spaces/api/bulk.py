@@ -7,6 +7,7 @@ from django.db.models import Model
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from spaces.api.fields import Flag, Text, Whole
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
 from spaces.services.bulk import apply_to_each
@@ -19,23 +20,21 @@ ModelT = TypeVar("ModelT", bound=Model)
 class IdsSerializer(StrictSerializer):
     """Which objects."""
 
-    ids = serializers.ListField(child=serializers.CharField(max_length=64), min_length=1, max_length=MOST)
+    ids = serializers.ListField(child=Text(max_length=64), min_length=1, max_length=MOST)
 
 
 class KeysSerializer(StrictSerializer):
     """Which records, by integer key."""
 
-    ids = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), min_length=1, max_length=MOST
-    )
+    ids = serializers.ListField(child=Whole(min_value=1, max_value=2**63 - 1), min_length=1, max_length=MOST)
 
 
 class ResultSerializer(serializers.Serializer[Any]):
     """What became of one of them."""
 
-    id = serializers.CharField()
-    ok = serializers.BooleanField(help_text="Whether it was done.")
-    detail = serializers.CharField(help_text="Why not, or empty.", allow_blank=True)
+    id = Text()
+    ok = Flag(help_text="Whether it was done.")
+    detail = Text(help_text="Why not, or empty.", allow_blank=True)
 
 
 def answer_each(view: SpaceScoped[ModelT], ids: list[Any], change: Callable[[ModelT], object]) -> Response:

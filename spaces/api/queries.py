@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
 from django_filters import Filter, TypedChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
@@ -41,6 +42,7 @@ def count_of(rows: QuerySet[Any], column: str) -> Coalesce:
     return Coalesce(Subquery(counted.values("count")), 0)
 
 
+@extend_schema_field({"type": "string", "enum": ["true", "false"]})
 class FlagFilter(TypedChoiceFilter):
     """``true`` or ``false``."""
 
@@ -49,6 +51,7 @@ class FlagFilter(TypedChoiceFilter):
         super().__init__(choices=choices, coerce=lambda text: text == "true", empty_value=None, **kwargs)
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST_KEY})
 class KeyFilter(Filter):
     """The integer key of a row."""
 
@@ -74,6 +77,8 @@ class QueryFilter(DjangoFilterBackend):
                 wrong[name] = f"There is no such parameter. {allowed}"
             elif len(values) > 1:
                 wrong[name] = "Give this parameter once."
+            elif not values[0]:
+                wrong[name] = "Give a value, or leave the parameter out."
         if filterset is not None and not filterset.is_valid():
             wrong |= {name: " ".join(details) for name, details in filterset.errors.items()}
         if wrong:

@@ -29,12 +29,17 @@ FAILURES = {
     "503": ("ServiceUnavailable", "The database does not take events now. Send them again."),
     "default": ("Failure", "Any other error."),
 }
+KEY_SCHEMA = {"pattern": "^[!-~]{1,200}$", "minLength": 1, "maxLength": 200}
 ETAG = "Names this version; `If-Match` with it lets a change through only while it stands."
-HEADERS = {
-    "If-Match": "ETag of the version that the change is based on; any other is refused. Left out: whatever stands.",
+HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "If-Match": (
+        "ETag of the version that the change is based on; any other is refused. Left out: whatever stands.",
+        {"pattern": r'^(\*|"[!-~]*")$', "examples": ['"17.3"']},
+    ),
     "Idempotency-Key": (
         "1 to 200 visible ASCII characters. The same request with the same key within 24 hours is carried out once, "
-        "and answered as the first time."
+        "and answered as the first time.",
+        KEY_SCHEMA,
     ),
 }
 PROBLEM = {
@@ -111,8 +116,8 @@ class OperationSchema(AutoSchema):
             if f"{{{name}}}" in self.path
         ]
         return in_path + [
-            OpenApiParameter(name, str, "header", description=description)
-            for name, description in HEADERS.items()
+            OpenApiParameter(name, {"type": "string", **form}, "header", description=description)
+            for name, (description, form) in HEADERS.items()
             if self._takes(name)
         ]
 

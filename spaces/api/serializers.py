@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+from django.db import models
 from django.db.models import Field as ModelField
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
+from spaces.api.fields import Flag, Text, Whole
 from spaces.api.problems import NON_FIELD
 from spaces.errors import FieldError, InvalidInput, QuotaReached
 from spaces.models import Space
@@ -14,13 +16,28 @@ from spaces.models import Space
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-class StrictSerializer(serializers.Serializer[Any]):
-    """What a request says beside an object. A field that does not exist is refused."""
+JSON_FIELDS: dict[type[ModelField[Any, Any]], type[serializers.Field[Any, Any, Any, Any]]] = {
+    **serializers.ModelSerializer.serializer_field_mapping,
+    models.BooleanField: Flag,
+    models.CharField: Text,
+    models.TextField: Text,
+    models.IntegerField: Whole,
+    models.PositiveIntegerField: Whole,
+    models.PositiveSmallIntegerField: Whole,
+}
+
+
+class KnownFields(serializers.Serializer[Any]):
+    """Refuses a field that does not exist."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (wrong := {name for name in data if name not in self.fields}):
             raise serializers.ValidationError({name: ["There is no such field."] for name in wrong})
         return super().to_internal_value(data)
+
+
+class StrictSerializer(KnownFields):
+    """What a request says beside an object."""
 
 
 class PublicIdField(serializers.SlugRelatedField[ModelT]):
@@ -48,9 +65,10 @@ class ObjectSerializer(serializers.ModelSerializer[ModelT]):
     gives each field that is not sent its default, PATCH keeps it.
     """
 
+    serializer_field_mapping = JSON_FIELDS
     fixed: ClassVar[tuple[str, ...]] = ("id",)  # set on creation, and never changed
 
-    id = serializers.CharField(source="public_id", required=False, help_text="Yours to choose; made up when not sent.")
+    id = Text(source="public_id", required=False, help_text="Yours to choose; made up when not sent.")
 
     def build_standard_field(
         self, field_name: str, model_field: "ModelField[Any, Any]"

@@ -27,9 +27,14 @@ def _bulk(verb: str) -> Callable[[Any], Any]:
     """Decorate the action that does this to many objects."""
 
     def decorate(method: Any) -> Any:
-        described = extend_schema(request=IdsSerializer, responses=ResultSerializer(many=True), filters=False)(method)
-        route = action(detail=False, methods=["post"], url_path=f"_bulk_{verb}", pagination_class=None)
-        return route(described)
+        routed = action(
+            detail=False,
+            methods=["post"],
+            url_path=f"_bulk_{verb}",
+            pagination_class=None,
+            serializer_class=IdsSerializer,
+        )(method)
+        return extend_schema(request=IdsSerializer, responses=ResultSerializer(many=True), filters=False)(routed)
 
     return decorate
 
