@@ -24,7 +24,7 @@ _DATA: Final = "default-src 'none'; frame-ancestors 'none'"
 _PERMISSIONS: Final = ", ".join(
     f"{feature}=()"
     for feature in (
-        *("accelerometer", "bluetooth", "camera", "display-capture", "geolocation", "gyroscope", "hid", "magnetometer"),
+        *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid", "magnetometer"),
         *("microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
     )
 )
