@@ -37,3 +37,17 @@ def leases_outlive_requests(app_configs: Sequence[AppConfig] | None, **kwargs: A
             id="switchyard.LEASE_SECONDS",
         )
     ]
+
+
+@register()
+def https_has_a_proxy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """switchyard.HTTPS: no request could ever count as one over https, so that each would be redirected for ever."""
+    if settings.TRUSTED_PROXIES or not settings.HTTPS:
+        return []
+    return [
+        Error(
+            "HTTPS is on and TRUSTED_PROXIES names no proxy that ends TLS.",
+            hint="Set TRUSTED_PROXIES to the network of the proxy, such as 10.0.0.5/32, or HTTPS to false.",
+            id="switchyard.HTTPS",
+        )
+    ]

@@ -56,5 +56,5 @@ def configure_logs(level: str, as_json: bool) -> dict[str, Any]:
         },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
-        "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}},
+        "loggers": {"celery": {"level": "WARNING"}, "kombu": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
     }

@@ -118,7 +118,24 @@ OPTIONS = (
         True,
     ),
     Option("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _names, "Host names that this installation answers to."),
-    Option("CSRF_TRUSTED_ORIGINS", "", _names, "Origins of the console behind a TLS proxy, as https://host."),
+    Option("HTTPS", "false", _flag, "Serve over https only, behind a proxy in TRUSTED_PROXIES that ends TLS."),
+    Option(
+        "HSTS_SECONDS",
+        "31536000",
+        _number(0, 1 << 30),
+        "With HTTPS: how long browsers refuse to go back to http for this host; 0: not told to.",
+    ),
+    Option(
+        "TRUSTED_PROXIES",
+        "",
+        _networks,
+        "Networks of proxies, as CIDR, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    ),
+    Option(
+        "CSRF_TRUSTED_ORIGINS", "", _names, "Origins of the console where a proxy changes the host, as https://host."
+    ),
+    Option("LOGIN_ATTEMPTS", "10", _number(1, 1000), "Wrong passwords for a name from one address until it must wait."),
+    Option("LOGIN_COOLOFF", "900", _number(1, 86400), "Seconds that it must wait."),
     Option("HOST", "127.0.0.1", _text, "Address that the web process listens on."),
     Option("PORT", "8000", _number(1, 65535), "Port that the web process listens on."),
     Option("WEB_WORKERS", "1", _number(1, 64), "Web processes."),

@@ -1,5 +1,6 @@
 """Django settings. What an operator may set is in connectors_project.options; nothing else reads the environment."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import django_stubs_ext
 import environ
 from django.core.management.utils import get_random_secret_key
 
+from connectors_project.browser_policies import PAGE
 from connectors_project.logs import configure_logs
 from connectors_project.options import Problem, check_var_dir, keep_in_file, kept_keys, read_options
 
@@ -46,6 +48,8 @@ else:
         OPTION_PROBLEMS += _problems
 
 ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
+HTTPS: bool = _options["HTTPS"]
+TRUSTED_PROXIES: list[str] = _options["TRUSTED_PROXIES"]
 CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]
 HOST: str = _options["HOST"]
 PORT: int = _options["PORT"]
@@ -84,6 +88,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    "axes",
+    "csp",
     "spaces",
     "connectors",
     "actions",
@@ -93,6 +99,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "connectors_project.health.HealthMiddleware",
     "connectors_project.logs.RequestIdMiddleware",
+    "connectors_project.proxies.ProxyMiddleware",
+    "connectors_project.browser_policies.BrowserPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -102,6 +110,7 @@ MIDDLEWARE = [
     "spaces.middleware.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "connectors_project.urls"
@@ -211,6 +220,11 @@ else:
         }
     }
 
+AUTHENTICATION_BACKENDS = [
+    # The first: it lets nobody try who must wait.
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -223,6 +237,20 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = _options["LOGIN_ATTEMPTS"]
+AXES_COOLOFF_TIME = timedelta(seconds=_options["LOGIN_COOLOFF"])
+# Who must wait is not made to wait longer by trying, nor does trying fill the table.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "spaces.lockout.name_tried"
+AXES_CLIENT_IP_CALLABLE = "spaces.addresses.network_of"
+AXES_LOCKOUT_CALLABLE = "spaces.lockout.refuse"
+# The audit log has who came in, and the console's own pages are the only ones.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -231,6 +259,7 @@ FORMAT_MODULE_PATH = "connectors_project.formats"
 STATIC_URL = "static/"
 # Served right out of the packages: there is nothing to collect.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -290,8 +319,24 @@ UNFOLD = {
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": PAGE}
+
+SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = _options["HSTS_SECONDS"] if HTTPS else 0
+if TRUSTED_PROXIES:
+    # ProxyMiddleware lets the header through from those proxies alone.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if EMBEDDED:
+    # The demo's deliveries come from this machine, past the proxy.
+    SECURE_REDIRECT_EXEMPT = ["^demo/receiver/$"]
+# HSTS for subdomains and the browsers' preload list bind hosts that are not this installation's.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # The ingest view reads the body itself, under MAX_BODY_BYTES, and each parser of the API up to its own limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, 17 * 1024 * 1024)
 

@@ -36,6 +36,11 @@ def acting(find_actor: Callable[[], Actor]) -> Iterator[None]:
         _actor.reset(token)
 
 
+def current_actor() -> Actor:
+    """Return who acts now."""
+    return _actor.get()()
+
+
 def record(
     action: str,
     *,
@@ -50,7 +55,7 @@ def record(
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         before = {name: value for name, value in before.items() if name in changed}
         after = {name: value for name, value in after.items() if name in changed}
-    actor = _actor.get()()
+    actor = current_actor()
     AuditEntry.objects.create(
         space_id=space.pk if isinstance(space, Space) else space,
         actor_kind=actor.kind,

@@ -1,10 +1,10 @@
 """Tells the audit log who sends a request."""
 
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from django.http import HttpRequest, HttpResponse
 
+from spaces.addresses import address_of
 from spaces.audit import Actor, Kind, acting
 from spaces.models import ApiKey
 
@@ -22,16 +22,9 @@ class ActorMiddleware:
 
 def _actor_of(request: HttpRequest) -> Actor:
     key = getattr(request, "auth", None)  # set by DRF's authentication
-    address = _address_of(request)
+    address = address_of(request)
     if isinstance(key, ApiKey):
         return Actor(Kind.API_KEY, f"{key.name} ({key.prefix}…)", address)
     if request.user.is_authenticated:
         return Actor(Kind.USER, request.user.get_username(), address)
     return Actor(Kind.USER, "anonymous", address)
-
-
-def _address_of(request: HttpRequest) -> str | None:
-    try:
-        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
-    except ValueError:  # a Unix socket
-        return None

@@ -1,11 +1,10 @@
 """The bases of every view in a space."""
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.mixins import DestroyModelMixin, ListModelMixin, RetrieveModelMixin
@@ -139,17 +138,3 @@ class CatalogueViewSet(SpaceScoped[Any]):
         if found is None:
             raise Http404
         return Response(self.get_serializer(found).data)
-
-
-def own_host_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Let a page load nothing from another host, whatever the bundle on it would like to."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
-        response["Content-Security-Policy"] = (
-            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:"
-        )
-        return response
-
-    return guarded

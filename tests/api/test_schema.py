@@ -171,7 +171,9 @@ def test_its_pages_load_nothing_from_another_host(page: str) -> None:
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", html)
     policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'self'"
-    assert all(re.fullmatch(r"'self'|'unsafe-inline'|data:|blob:", each) for each in " ".join(policy.values()).split())
+    assert all(
+        re.fullmatch(r"'self'|'none'|'unsafe-inline'|data:|blob:", each) for each in " ".join(policy.values()).split()
+    )
     files = re.findall(r"/static/([^\"']+)", html)
     assert files
     for name in files:
