@@ -22,7 +22,7 @@ class ActorMiddleware:
 
 def _actor_of(request: HttpRequest) -> Actor:
     key = getattr(request, "auth", None)  # set by DRF's authentication
-    address = _address_of(request)
+    address = address_of(request)
     if isinstance(key, ApiKey):
         return Actor(Kind.API_KEY, f"{key.name} ({key.prefix}…)", address)
     if request.user.is_authenticated:
@@ -30,7 +30,8 @@ def _actor_of(request: HttpRequest) -> Actor:
     return Actor(Kind.USER, "anonymous", address)
 
 
-def _address_of(request: HttpRequest) -> str | None:
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address that the request came from, if it has one."""
     try:
         return str(ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:  # a Unix socket
