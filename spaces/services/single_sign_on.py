@@ -71,33 +71,34 @@ def sign_in(person: Person, rules: SignInRules) -> User:
 
 
 def _bring_up_to_date(person: Person, rules: SignInRules) -> User:
+    username = User.normalize_username(person.username)
     with transaction.atomic():
+        # Looked up before the person: whoever has the name by then may be the person, come in at this moment.
+        is_taken = User.objects.filter(username__iexact=username).exists()
         known = User.objects.select_for_update(of=("self",))
         user = known.filter(identities__issuer=person.issuer, identities__subject=person.subject).first()
         if user is None:
-            user = _create(person, rules)
+            if not rules.groups_of(person) and not rules.is_superuser(person):
+                raise _no_group()
+            if is_taken:
+                raise _name_taken(username)
+            user = _create(person, username)
         _synchronise(user, person, rules)
     return user
 
 
-def _create(person: Person, rules: SignInRules) -> User:
-    if not rules.groups_of(person) and not rules.is_superuser(person):
-        raise _no_group()
-    user = User(username=User.normalize_username(person.username))
+def _create(person: Person, username: str) -> User:
+    user = User(username=username)
     user.set_unusable_password()
-    if User.objects.filter(username__iexact=user.username).exists():
-        raise SignInRefused(
-            f'There is another user "{user.username}" here. It is not taken over: an administrator has to rename it.'
-        )
     try:
         user.clean_fields()
     except ValidationError as error:
         reasons = " ".join(error.messages)
-        raise SignInRefused(f'The user name "{user.username}" cannot be used here: {reasons}') from None
+        raise SignInRefused(f'The user name "{username}" cannot be used here: {reasons}') from None
     user.save()
     Identity.objects.create(user=user, issuer=person.issuer, subject=person.subject)
     after = {"issuer": person.issuer, "subject": person.subject}
-    audit.record("user.create", space=None, object_id=str(user.pk), object_name=user.username, after=after)
+    audit.record("user.create", space=None, object_id=str(user.pk), object_name=username, after=after)
     return user
 
 
@@ -124,3 +125,9 @@ def _described(user: User) -> dict[str, object]:
 
 def _no_group() -> SignInRefused:
     return SignInRefused("You are in none of the groups that may sign in here. An administrator can tell you which.")
+
+
+def _name_taken(username: str) -> SignInRefused:
+    return SignInRefused(
+        f'There is another user "{username}" here. It is not taken over: an administrator has to rename it.'
+    )
