@@ -13,6 +13,8 @@ from tests.servers import Switchyard
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with openid_provider() as provider:
         settings = {
+            "ALLOWED_HOSTS": "127.0.0.1,switchyard.example",
+            "CSRF_TRUSTED_ORIGINS": "https://switchyard.example",
             "OIDC_ISSUER": provider.issuer,
             "OIDC_CLIENT_ID": CLIENT_ID,
             "OIDC_CLIENT_SECRET": CLIENT_SECRET,

@@ -141,6 +141,12 @@ def test_the_link_that_begins_a_sign_in_changes_nothing_of_it(installation: Inst
     assert "prompt" not in asked
 
 
+def test_people_come_back_over_tls_where_a_proxy_ends_it(installation: Installation, browser: Browser) -> None:
+    browser.headers["Host"] = "switchyard.example"
+    way = browser.open("/accounts/oidc/login/", follow=False).headers["Location"]
+    assert parse_qs(urlsplit(way).query)["redirect_uri"] == ["https://switchyard.example/accounts/oidc/callback/"]
+
+
 def test_a_sign_in_ends_after_the_hours_that_are_set_and_by_signing_out(
     installation: Installation, browser: Browser
 ) -> None:
