@@ -9,13 +9,15 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-services lint bench lock clean
+.PHONY: help run sso demo test test-services lint bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(BIN)/.runtime ## Set up and start everything; PORT=8123 VAR_DIR=/some/dir choose port and state directory
 	@exec $(BIN)/python manage.py run
+
+sso: $(BIN)/.sso ## Install what single sign-on needs; docs/single-sign-on.md tells what to set
 
 demo: $(BIN)/.runtime ## Send made-up events to the demo space for a minute, while `make run` runs
 	@exec $(BIN)/python manage.py demo_events $(ARGS)
@@ -62,6 +64,10 @@ $(BIN)/.uv: requirements/bootstrap.txt
 $(BIN)/.runtime: requirements/runtime.txt $(BIN)/.uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/runtime.txt
 	@touch $@
+
+$(BIN)/.sso: requirements/sso.txt $(BIN)/.uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/sso.txt
+	@touch $@ $(BIN)/.runtime
 
 $(BIN)/.dev: requirements/dev.txt $(BIN)/.uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt

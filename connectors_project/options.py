@@ -5,9 +5,10 @@ Problem as a system check before a process serves.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Any
@@ -16,6 +17,10 @@ from urllib.parse import urlsplit
 import environ
 
 from connectors.secrets import check_key, generate_key
+
+# Characters that the database has room for.
+_LONGEST_GROUP = 150
+_LONGEST_ISSUER = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,45 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def is_safe_url(value: str) -> bool:
+    """Whether what goes there cannot be read on the way: an https URL, or an http one of this machine."""
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    with suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            host = "localhost"
+    return bool(host) and (parts.scheme == "https" or (parts.scheme, host) == ("http", "localhost"))
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(_url("http", "https")(value))
+    if value and (not is_safe_url(value) or parts.username is not None or parts.query or parts.fragment):
+        raise ValueError("write an https URL without user, query and fragment; http is for loopback alone")
+    if len(value) > _LONGEST_ISSUER:
+        raise ValueError(f"use at most {_LONGEST_ISSUER} characters")
+    return value
+
+
+def _scopes(value: str) -> list[str]:
+    scopes = _names(value)
+    if "openid" not in scopes:
+        raise ValueError("openid must be among them")
+    return scopes
+
+
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """Return (theirs, ours) of each ``theirs=ours``; a name alone is both."""
+    pairs = []
+    for part in _names(value):
+        theirs, _, ours = (word.strip() for word in (part if "=" in part else f"{part}={part}").rpartition("="))
+        if not theirs or not ours:
+            raise ValueError(f"write theirs=ours, or one name, instead of {part}")
+        if len(ours) > _LONGEST_GROUP:
+            raise ValueError(f"the name of a group has at most {_LONGEST_GROUP} characters")
+        pairs.append((theirs, ours))
+    return pairs
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
@@ -159,6 +203,25 @@ OPTIONS = (
     Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
     Option("CONNECTOR_CONCURRENCY", "100", _number(1, 1000), "Messages under way to one connector, per worker."),
     Option("DATABASE_POOL_SIZE", "20", _number(2, 500), "Connections to PostgreSQL that one process may open."),
+    Option("OIDC_ISSUER", "", _issuer, "Single sign-on: URL of the OpenID provider, its issuer. Empty: none."),
+    Option("OIDC_NAME", "SSO", _text, 'What "Sign in with" on the button is followed by.'),
+    Option("OIDC_CLIENT_ID", "", _text, "ID under which the OpenID provider knows this installation."),
+    Option("OIDC_CLIENT_SECRET", "", _text, "Secret of that client.", True),
+    Option("OIDC_SCOPES", "openid,profile,email", _scopes, "Scopes that are asked for, by comma."),
+    Option("OIDC_GROUPS_CLAIM", "groups", _text, "Claim that lists the groups of a user at the OpenID provider."),
+    Option(
+        "OIDC_GROUPS",
+        "",
+        _pairs,
+        "Groups there and here, as theirs=ours, by comma; one name for both. Who is in one may sign in.",
+    ),
+    Option("OIDC_SUPERUSERS", "", _names, "Groups there whose users are superusers here, by comma."),
+    Option(
+        "OIDC_SESSION_HOURS",
+        "8",
+        _number(1, 720),
+        "Hours after which a user signs in anew, and the groups are read anew.",
+    ),
     Option("LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING or ERROR."),
     Option("LOG_JSON", "false", _flag, "One JSON object a line instead of text."),
     Option("DEBUG", "false", _flag, "Django's debug pages. Never in production."),
@@ -213,6 +276,24 @@ def check_var_dir(path: Path) -> list[Problem]:
         message = f"VAR_DIR cannot be used: {path}: {error.strerror}."
         return [Problem("VAR_DIR", message, "Name a directory that this user may write to.")]
     return []
+
+
+def check_single_sign_on(values: Mapping[str, Any]) -> list[Problem]:
+    """Return what is missing beside OIDC_ISSUER, if that is set."""
+    if not values["OIDC_ISSUER"]:
+        return []
+    problems = [
+        Problem(name, f"OIDC_ISSUER is set and {name} is not.", f"Set {name} as the provider shows it.")
+        for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_NAME", "OIDC_GROUPS_CLAIM")
+        if not values[name]
+    ]
+    if not values["OIDC_GROUPS"] and not values["OIDC_SUPERUSERS"]:
+        hint = "Set OIDC_GROUPS, OIDC_SUPERUSERS or both. docs/single-sign-on.md has examples."
+        problems.append(Problem("OIDC_GROUPS", "OIDC_ISSUER is set, and no group whose users may sign in.", hint))
+    if find_spec("allauth") is None:
+        hint = "Run `make sso`, or install requirements/sso.txt."
+        problems.append(Problem("OIDC_ISSUER", "OIDC_ISSUER is set, and what it needs is not installed.", hint))
+    return problems
 
 
 def _given(env: environ.Env, option: Option) -> str:

@@ -10,7 +10,14 @@ from django.core.management.utils import get_random_secret_key
 
 from connectors_project.browser_policies import PAGE
 from connectors_project.logs import configure_logs
-from connectors_project.options import Problem, check_var_dir, keep_in_file, kept_keys, read_options
+from connectors_project.options import (
+    Problem,
+    check_single_sign_on,
+    check_var_dir,
+    keep_in_file,
+    kept_keys,
+    read_options,
+)
 
 # Lets generic Django classes be subscripted at run time, as the type checker reads them.
 django_stubs_ext.monkeypatch()
@@ -29,6 +36,8 @@ DEBUG = _options["DEBUG"]
 
 if EMBEDDED or not _options["BROKER_URL"]:
     OPTION_PROBLEMS += check_var_dir(VAR_DIR)
+_sso_problems = check_single_sign_on(_options)
+OPTION_PROBLEMS += _sso_problems
 
 SECRET_KEY = _options["SECRET_KEY"]
 SECRETS_KEYS: list[str] = _options["SECRETS_KEYS"]
@@ -339,5 +348,21 @@ if EMBEDDED:
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # The ingest view reads the body itself, under MAX_BODY_BYTES, and each parser of the API up to its own limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = max(MAX_BODY_BYTES, 17 * 1024 * 1024)
+
+# Empty: there is no single sign-on, and nothing of it is loaded.
+OIDC_ISSUER: str = "" if _sso_problems else _options["OIDC_ISSUER"]
+OIDC_NAME: str = _options["OIDC_NAME"]
+OIDC_CLIENT_ID: str = _options["OIDC_CLIENT_ID"]
+OIDC_CLIENT_SECRET: str = _options["OIDC_CLIENT_SECRET"]
+OIDC_SCOPES: list[str] = _options["OIDC_SCOPES"]
+OIDC_GROUPS_CLAIM: str = _options["OIDC_GROUPS_CLAIM"]
+OIDC_GROUPS: list[tuple[str, str]] = _options["OIDC_GROUPS"]
+OIDC_SUPERUSERS: list[str] = _options["OIDC_SUPERUSERS"]
+OIDC_SESSION_HOURS: int = _options["OIDC_SESSION_HOURS"]
+if OIDC_ISSUER:
+    # Before Unfold, whose login page it extends.
+    INSTALLED_APPS[1:1] = ["allauth.account", "allauth.socialaccount", "connectors_project.sso"]
+    # allauth does not start without it.
+    MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
 
 LOGGING = configure_logs(_options["LOG_LEVEL"], as_json=_options["LOG_JSON"])

@@ -17,6 +17,8 @@ urlpatterns = [
     path("api/v1/spaces/<slug:space>/", include("rules.api.urls")),
     re_path("^api/", problems.not_found),
 ]
+if settings.OIDC_ISSUER:
+    urlpatterns.append(path("accounts/oidc/", include("connectors_project.sso.urls")))
 if settings.EMBEDDED:
     urlpatterns.append(path("demo/receiver/", receiver))
 

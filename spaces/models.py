@@ -83,6 +83,22 @@ class Membership(models.Model):
         return f"{self.user or self.group}: {self.role}"
 
 
+class Identity(models.Model):
+    """A user as an OpenID provider knows them: names and addresses change there, issuer and subject never do."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="identity_of_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
+
+
 class ApiKey(models.Model):
     """A bearer token for one space, in one role. Only its SHA-256 is stored; the key itself is shown once."""
 

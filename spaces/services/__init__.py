@@ -2,6 +2,7 @@
 
 from spaces.services.keys import InvalidKey, authenticate_key, create_api_key, live_keys, revoke_api_key, rotate_api_key
 from spaces.services.members import add_member, change_member, remove_member
+from spaces.services.single_sign_on import Person, SignInRefused, SignInRules, sign_in
 from spaces.services.spaces import (
     OWN_EVENTS,
     SpaceChanges,
@@ -14,6 +15,9 @@ from spaces.services.spaces import (
 __all__ = [
     "OWN_EVENTS",
     "InvalidKey",
+    "Person",
+    "SignInRefused",
+    "SignInRules",
     "SpaceChanges",
     "add_member",
     "archive_space",
@@ -26,5 +30,6 @@ __all__ = [
     "remove_member",
     "revoke_api_key",
     "rotate_api_key",
+    "sign_in",
     "update_space",
 ]

@@ -1,0 +1,1 @@
+"""Single sign-on by OpenID Connect: an app that is installed only where OIDC_ISSUER is set."""
