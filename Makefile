@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sso demo test test-services lint bench lock clean
+.PHONY: help run sso demo test test-services schema lint bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-services: $(BIN)/.dev ## Run the tests against real servers; installs Postg
 	.ci/install-servers
 	$(BIN)/python -m pytest tests/services tests/faults $(ARGS)
 	$(BIN)/python -m tests.on_postgresql -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
+
+schema: $(BIN)/.dev ## Write docs/openapi.json anew
+	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
 
 lint: $(BIN)/.dev ## Check style, types, import contracts and migrations
 	$(BIN)/ruff check

@@ -40,7 +40,9 @@ class SpaceSerializer(ObjectSerializer[Space]):
 
     def create(self, validated_data: dict[str, Any]) -> Space:
         archived = validated_data.pop("archived")
-        space = create_space(validated_data.pop("slug"), validated_data.pop("name"), validated_data.pop("description"))
+        space = create_space(
+            validated_data.pop("slug"), validated_data.pop("name"), validated_data.pop("description", "")
+        )
         return archive_space(update_space(space, **validated_data), archived=archived)
 
     def update(self, instance: Space, validated_data: dict[str, Any]) -> Space:

@@ -42,16 +42,15 @@ def count_of(rows: QuerySet[Any], column: str) -> Coalesce:
     return Coalesce(Subquery(counted.values("count")), 0)
 
 
-@extend_schema_field({"type": "string", "enum": ["true", "false"]})
 class FlagFilter(TypedChoiceFilter):
     """``true`` or ``false``."""
 
     def __init__(self, **kwargs: Any) -> None:
         choices = [("true", "true"), ("false", "false")]
         super().__init__(choices=choices, coerce=lambda text: text == "true", empty_value=None, **kwargs)
+        _describe(self, {"type": "string", "enum": ["true", "false"]})
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": LARGEST_KEY})
 class KeyFilter(Filter):
     """The integer key of a row."""
 
@@ -59,6 +58,12 @@ class KeyFilter(Filter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=LARGEST_KEY, **kwargs)
+        _describe(self, {"type": "integer", "minimum": 1, "maximum": LARGEST_KEY})
+
+
+def _describe(each: Filter, schema: dict[str, Any]) -> None:
+    """Tell drf-spectacular the schema of a filter, which it would guess from the column."""
+    extend_schema_field({**schema, "description": str(each.label)})(each)
 
 
 class QueryFilter(DjangoFilterBackend):

@@ -13,10 +13,13 @@ from django.http import HttpResponse
 from django.test import Client
 from jsonschema import Draft202012Validator
 
+from connectors.types.registry import all_types as connector_types
 from rules.models import Event
+from rules.types.registry import all_types as rule_types
 from spaces.models import Space
 from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
 from tests.factories import make_action, make_connector, make_rule
+from tests.servers import ROOT as PROJECT
 
 pytestmark = pytest.mark.django_db
 
@@ -154,6 +157,36 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "api-keys": set(),
         "audit": {"action", "actor", "actor_kind", "object_id", "since", "until"},
     }
+
+
+def test_the_committed_document_is_the_one_that_is_served(document: dict[str, Any]) -> None:
+    committed = json.loads((PROJECT / "docs" / "openapi.json").read_text())
+    assert committed == document, "The API has changed: look at what changed, then run `make schema`."
+
+
+def test_each_type_has_a_schema_of_its_own_told_apart_by_a_discriminator(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name, discriminator, types in (
+        ("ConnectorRequest", "connector_type_id", set(connector_types())),
+        ("Connector", "connector_type_id", set(connector_types())),
+        ("RuleRequest", "rule_type_id", set(rule_types())),
+        ("Rule", "rule_type_id", set(rule_types())),
+    ):
+        told_apart = schemas[name]["discriminator"]
+        assert told_apart["propertyName"] == discriminator
+        assert set(told_apart["mapping"]) == types
+        for type_id, reference in told_apart["mapping"].items():
+            properties = resolved(document, {"$ref": reference})["properties"]
+            assert properties[discriminator]["const"] == type_id
+
+
+def test_the_schema_of_a_type_refuses_what_the_type_refuses(document: dict[str, Any]) -> None:
+    schema = {"components": document["components"], "$ref": "#/components/schemas/ConnectorRequest"}
+    check = Draft202012Validator(schema)
+    good = {"name": "x", "connector_type_id": "http", "config": {"url": "https://a.example/"}}
+    assert check.is_valid(good)
+    for wrong in ({"config": {"url": 1}}, {"config": {"no": 1}}, {"connector_type_id": "no"}, {"secrets": {"x": ""}}):
+        assert not check.is_valid(good | wrong)
 
 
 def test_it_is_served_to_everybody(document: dict[str, Any]) -> None:

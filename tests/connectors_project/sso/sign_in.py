@@ -48,7 +48,8 @@ class Installation:
 
     def audit(self, username: str) -> list[tuple[Any, ...]]:
         return self.rows(
-            "SELECT action, actor_kind, actor, address FROM spaces_auditentry WHERE object_name = ? ORDER BY id",
+            "SELECT action, actor_kind, actor, address FROM spaces_auditentry WHERE object_name = ?"
+            " AND action IN ('user.create', 'user.update') ORDER BY id",
             username,
         )
 
