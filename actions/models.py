@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from connectors.models import Connector
 from connectors.outcomes import Reason
+from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
@@ -140,3 +141,7 @@ class EventLogEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.action} {self.outcome}"
+
+
+keep_in_same_space(Action, "space", "connector")
+keep_where_it_is(Action)

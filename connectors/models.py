@@ -5,6 +5,7 @@ from django.db.models.functions import Now
 
 from connectors.fields import SealedField
 from connectors.outcomes import Reason
+from spaces.boundaries import keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
@@ -137,3 +138,6 @@ class SecretsCanary(models.Model):
 
     def __str__(self) -> str:
         return "canary"
+
+
+keep_where_it_is(Connector)

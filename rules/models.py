@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from actions.models import Action
+from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
@@ -88,3 +89,7 @@ class RuleAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} → {self.action}"
+
+
+keep_where_it_is(Rule)
+keep_in_same_space(RuleAction, "rule", "action")

@@ -15,17 +15,16 @@ from actions.services import delete_action, update_action
 from actions.services.replay import replay_delivery
 from connectors.models import Connector
 from spaces.api.bulk import KeysSerializer, ResultSerializer, answer_each
-from spaces.api.queries import FlagFilter, KeyFilter, count_of
+from spaces.api.queries import KeyFilter, NamedFilter, count_of
 from spaces.api.views import ObjectViewSet, RecordViewSet
 from spaces.models import Space
 from spaces.roles import Ability
 
 
-class ActionFilter(FilterSet):
+class ActionFilter(NamedFilter):
     """What a list of actions can be narrowed to."""
 
     connector = CharFilter("connector__public_id", label="ID of a connector.")
-    enabled = FlagFilter(label="Whether it may be used.")
 
 
 class ActionViewSet(ObjectViewSet[Action]):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Count, Model, Q, QuerySet, Value
 from django.http import Http404
-from django_filters import CharFilter, ChoiceFilter, FilterSet
+from django_filters import CharFilter, ChoiceFilter
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -34,23 +34,18 @@ from connectors.services import (
 from connectors.types.registry import all_types
 from spaces.api.bulk import ResultSerializer, answer_each
 from spaces.api.problems import InvalidQuery
-from spaces.api.queries import FlagFilter, Holds, count_of
+from spaces.api.queries import Holds, NamedFilter, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
 from spaces.models import Space
 from spaces.roles import Ability
 
 
-class ConnectorFilter(FilterSet):
+class ConnectorFilter(NamedFilter):
     """What a list of connectors can be narrowed to."""
 
     type = CharFilter(label="ID of a connector type.")
     status = ChoiceFilter(choices=Status.choices, label="How it is.")
     tag = CharFilter(method="tagged", label="One of its tags.")
-    enabled = FlagFilter(label="Whether it may be used.")
-    search = CharFilter(method="matching", label="Part of the name or the ID.")
-
-    def matching(self, rows: QuerySet[Connector], name: str, value: str) -> QuerySet[Connector]:
-        return rows.filter(Q(name__icontains=value) | Q(public_id__icontains=value))
 
     def tagged(self, rows: QuerySet[Connector], name: str, value: str) -> QuerySet[Connector]:
         return rows.filter(Holds("tags", Value(value)))

@@ -7,15 +7,14 @@ from rules.api.serializers import EventSerializer, RuleSerializer, RuleTypeSeria
 from rules.models import Event, Rule, RuleAction
 from rules.services import delete_rule, update_rule
 from rules.types.registry import all_types
-from spaces.api.queries import FlagFilter, Holds
+from spaces.api.queries import Holds, NamedFilter
 from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet
 
 
-class RuleFilter(FilterSet):
+class RuleFilter(NamedFilter):
     """What a list of rules can be narrowed to."""
 
     type = CharFilter(label="ID of a rule type.")
-    enabled = FlagFilter(label="Whether it looks at events.")
     tag = CharFilter(method="tagged", label="One of its tags.")
     action = CharFilter("actions__public_id", label="ID of an action that it triggers.")
 

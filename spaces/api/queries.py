@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Count, Func, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
-from django_filters import Filter, TypedChoiceFilter
+from django_filters import CharFilter, Filter, FilterSet, TypedChoiceFilter
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.pagination import CursorPagination
@@ -63,7 +63,18 @@ class KeyFilter(Filter):
 
 def _describe(each: Filter, schema: dict[str, Any]) -> None:
     """Tell drf-spectacular the schema of a filter, which it would guess from the column."""
-    extend_schema_field({**schema, "description": str(each.label)})(each)
+    decorate: Any = extend_schema_field({**schema, "description": str(each.label)})
+    decorate(each)
+
+
+class NamedFilter(FilterSet):
+    """What a list of things that people name can be narrowed to."""
+
+    enabled = FlagFilter(label="Whether it is on.")
+    search = CharFilter(method="matching", label="Part of the name or the ID.")
+
+    def matching(self, rows: QuerySet[ModelT], name: str, value: str) -> QuerySet[ModelT]:
+        return rows.filter(Q(name__icontains=value) | Q(public_id__icontains=value))
 
 
 class QueryFilter(DjangoFilterBackend):

@@ -23,6 +23,12 @@ from tests.servers import RedisServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def counted_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis goes by its own clock, which does not travel."""
+    monkeypatch.setattr(limits._limiter, "_shared", None)
+
+
 @contextmanager
 def later(seconds: float) -> Iterator[None]:
     with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)):

@@ -146,8 +146,8 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
     assert found == {
         "/api/v1/spaces": set(),
         "connectors": {"type", "status", "tag", "enabled", "search"},
-        "actions": {"connector", "enabled"},
-        "rules": {"type", "enabled", "tag", "action"},
+        "actions": {"connector", "enabled", "search"},
+        "rules": {"type", "enabled", "tag", "action", "search"},
         "events": {"type", "source", "event_id"},
         "deliveries": {"state", "rule", "action", "connector", "event", "reason"},
         "event-log": {"outcome", "reason", "rule_id", "action_id", "connector_id", "delivery", "event"},

@@ -49,7 +49,8 @@ def test_each_sign_in_takes_lost_groups_away_and_no_others(installation: Install
     assert installation.user(name) == (["Given here", "viewers"], True, False)
     assert installation.user("renamed") is None
     ((before, after),) = installation.rows(
-        "SELECT before, after FROM spaces_auditentry WHERE object_name = ? AND action = 'user.update' ORDER BY id DESC LIMIT 1",
+        "SELECT before, after FROM spaces_auditentry WHERE object_name = ? AND action = 'user.update'"
+        " ORDER BY id DESC LIMIT 1",
         name,
     )
     assert ("Operators" in before, "Operators" in after, "Given here" in after) == (True, False, True)
