@@ -19,7 +19,7 @@ from connectors.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, display
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
 from spaces.admin.filters import AutocompleteFilter, RelatedFilter
-from spaces.admin.markup import list_link, object_link
+from spaces.admin.markup import json_block, list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS, scoped
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
@@ -83,6 +83,11 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         count = int(action.rule_count)
         return list_link("rules.rule", str(count), actions__id__exact=action.pk) if count else 0
 
+    @display(description="Message")
+    def params_block(self, action: Action) -> SafeString:
+        """The message, where it cannot be changed."""
+        return json_block(action.params)
+
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the actions, each with its number of rules."""
         queryset: QuerySet[Any] = super().rows(request)
@@ -117,6 +122,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
 
     def sections_for(self, request: HttpRequest, obj: Action | None) -> Sections:
         """Return the params of the type of the action's connector."""
+        if self.is_shown_only(request, obj):
+            return {}
         connector = self._connector(request, obj)
         sections = self.sections().get(connector.type) if connector else None
         return {connector.type: sections} if connector and sections else {}
@@ -143,6 +150,14 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         return [
             (None, {"fields": [*fields, "space", "seen_version"] if obj else fields}),
             ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+        ]
+
+    def shown_fieldsets(self, obj: Action) -> list[Any]:
+        """Return what the page shows of an action that cannot be changed."""
+        return [
+            (None, {"fields": ["name", "public_id", "connector_link", "enabled", "space"]}),
+            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Message", {"fields": ["params_block"]}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> list[Any]:

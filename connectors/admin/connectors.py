@@ -222,12 +222,6 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
         """Return id and name of every connector type."""
         return [(declared.id, declared.name) for declared in all_types().values()]
 
-    def sections_for(self, request: HttpRequest, obj: Connector | None) -> Sections:
-        """Return the sections of the form; what cannot be changed has none."""
-        if obj is not None and not self.has_change_permission(request, obj):
-            return {}
-        return super().sections_for(request, obj)
-
     def values(self, request: HttpRequest, section: SchemaFields, obj: Connector | None) -> Mapping[str, Any]:
         """Return what fills the section's fields: of secrets, only which are set or awaited."""
         if obj is not None and isinstance(section, SecretFields):
@@ -236,11 +230,13 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
 
     def own_fieldsets(self, request: HttpRequest, obj: Connector | None) -> list[Any]:
         """Return what every connector has, whatever its type."""
-        if obj is not None and not self.has_change_permission(request, obj):
-            shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval"]
-            return [(None, {"fields": [*shown, "config_block", "secrets_list"]})]
         kind = ["space_name", "type_name", "seen_version"] if obj else ["space", "type"]
         return [(None, {"fields": ["name", "public_id", *kind, "enabled", "tags", "health_interval"]})]
+
+    def shown_fieldsets(self, obj: Connector) -> list[Any]:
+        """Return what the page shows of a connector that cannot be changed."""
+        shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval"]
+        return [(None, {"fields": [*shown, "config_block", "secrets_list"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Connector | None = None) -> list[Any]:
         """Return the fields that never change."""

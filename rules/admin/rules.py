@@ -17,7 +17,7 @@ from spaces.admin.base import BooleanRadioFilter, Select, display
 from spaces.admin.choosing import SelectMultipleOfSpace, ask_for_space, chosen_space
 from spaces.admin.filters import RelatedFilter
 from spaces.admin.json_fields import CodeArea, LinesField
-from spaces.admin.markup import EMPTY, code, object_link
+from spaces.admin.markup import EMPTY, code, json_block, object_link
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
@@ -95,6 +95,16 @@ class RuleAdmin(TypedModelAdmin):
         links = [object_link(link.action, link.action.name) for link in rule.links.all()]
         return format_html_join(", ", "{}", ((link,) for link in links)) or EMPTY
 
+    @display(description="Events")
+    def params_block(self, rule: Rule) -> SafeString:
+        """Which events the rule looks at, where it cannot be changed."""
+        return json_block(rule.params)
+
+    @display(description="Tags")
+    def tags_text(self, rule: Rule) -> str:
+        """The tags, where they cannot be changed."""
+        return ", ".join(rule.tags) or EMPTY
+
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rules with their actions."""
         queryset: QuerySet[Any] = super().rows(request)
@@ -135,9 +145,19 @@ class RuleAdmin(TypedModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> list[Any]:
         """Return what every rule has, the events that it looks at, and what it then does."""
+        if self.is_shown_only(request, obj):
+            return super().get_fieldsets(request, obj)
         return [
             *super().get_fieldsets(request, obj),
             ("Condition and actions", {"fields": ["condition", "actions", "tags"]}),
+        ]
+
+    def shown_fieldsets(self, obj: Rule) -> list[Any]:
+        """Return what the page shows of a rule that cannot be changed."""
+        return [
+            (None, {"fields": ["name", "public_id", "space", "type_name", "enabled"]}),
+            ("Events", {"fields": ["params_block"]}),
+            ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
         ]
 
     def add(self, request: HttpRequest, form: RuleForm) -> Rule:
