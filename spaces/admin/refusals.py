@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
 
@@ -63,6 +64,11 @@ class RecordingAdmin(ModelAdmin):
 
 class SuperuserAdmin(RecordingAdmin):
     """A ModelAdmin for superusers: its model is of the whole installation and of no space."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows; to others there are none."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows if is_superuser(request) else rows.none()
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Superusers may."""
