@@ -119,7 +119,10 @@ def test_the_first_page_counts_no_more_than_its_bound(
     assert [card(text, title) for title in ("Events", "Deliveries pending", "Failures")] == ["2+", "2+", "2+"]
 
 
-def test_no_query_of_the_first_page_reads_a_hot_table_whole(console: Client, space: Space) -> None:
+@pytest.mark.parametrize("role", ["superuser", "viewer"])
+def test_no_query_of_the_first_page_reads_a_hot_table_whole(console: Client, space: Space, role: str) -> None:
+    if role == "viewer":
+        console.force_login(make_member(space, role))
     with CaptureQueriesContext(connection) as queries:
         console.get(reverse(INDEX))
     hot = [model._meta.db_table for model in (Event, Delivery, EventLogEntry)]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from actions.models import Action
@@ -23,6 +25,7 @@ from tests.admin.conftest import (
     make_member,
 )
 from tests.admin.samples import make_preconfigured
+from tests.factories import space_of
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +38,9 @@ def hidden(space: Space) -> Action:
     """An action, with all that hangs on it, in a space that the member does not belong to."""
     Space.objects.filter(pk=space.pk).update(name="Hidden space")
     space.refresh_from_db()
-    action = make_action(make_connector(space, name="Hidden connector", tags=["hidden-tag"]), name="Hidden action")
+    config = {"url": "https://hidden.example/"}
+    connector = make_connector(space, name="Hidden connector", tags=["hidden-tag"], config=config)
+    action = make_action(connector, name="Hidden action")
     make_entry(make_delivery(make_event(space, type="hidden.event"), action), message="Hidden failure")
     Rule.objects.create(space=space, public_id="rule-1", name="Hidden rule").actions.set([action])
     create_api_key(space, "Hidden key")
@@ -45,7 +50,7 @@ def hidden(space: Space) -> Action:
 
 @pytest.fixture
 def own(other_space: Space) -> Connector:
-    return make_connector(other_space, name="Own connector")
+    return make_connector(other_space, name="Own connector", config={"url": "https://own.example/"})
 
 
 @pytest.fixture
@@ -126,6 +131,18 @@ def test_of_chosen_objects_those_are_changed_where_the_role_allows_it(
     assert "Looked at" not in member.post(reverse(CONNECTORS), asked).content.decode()
 
 
+@pytest.mark.parametrize("page", ["rules_event", "actions_delivery", "actions_eventlogentry", "spaces_auditentry"])
+def test_a_members_list_of_a_hot_table_looks_at_the_newest_rows_only(member: Client, own: Connector, page: str) -> None:
+    make_entry(make_delivery(make_event(space_of(own)), make_action(own)))
+    with CaptureQueriesContext(connection) as queries:
+        assert member.get(reverse(f"admin:{page}_changelist")).status_code == 200
+    table = f'FROM "{page}"'
+    asked = [query["sql"] for query in queries if table in query["sql"] and "MAX(" not in query["sql"]]
+    assert asked
+    for query in asked:
+        assert f'"{page}"."id" >' in query or '"event_id" IN' in query
+
+
 def autocomplete(client: Client, model: str, field: str, **query: Any) -> tuple[int, list[str]]:
     app, name = model.split(".")
     given = {"app_label": app, "model_name": name, "field_name": field, **query}
@@ -182,7 +199,7 @@ def test_no_form_offers_or_takes_another_space_or_its_objects(member: Client, hi
             assert "Content-Disposition" not in answer
     connector = {"name": "Mine", "type": "http", "enabled": "on", "http_config_url": "https://x.example/"}
     connector |= {"http_config_method": "POST"}
-    action: dict[str, Any] = {"name": "Mine", "enabled": "on", "max_attempts": "3", "http_params_body": "x"}
+    action: dict[str, Any] = {"name": "Mine", "enabled": "on", "max_attempts": "3", "http_params_body": "{}"}
     rule: dict[str, Any] = {"name": "Mine", "type": "event", "enabled": "on"}
     key: dict[str, Any] = {"name": "Mine", "role": "admin"}
     # What each page refuses, and the same with what is one's own, which it takes.
