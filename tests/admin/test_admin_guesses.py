@@ -143,6 +143,30 @@ def test_a_members_list_of_a_hot_table_looks_at_the_newest_rows_only(member: Cli
         assert f'"{page}"."id" >' in query or '"event_id" IN' in query
 
 
+def test_a_role_in_one_space_is_of_no_use_in_another(client: Client, space: Space, own: Connector) -> None:
+    user = make_member(space_of(own), "admin")
+    add_member(space, user, "viewer")
+    client.force_login(user)
+    connector = make_connector(space, config={"url": "https://x.example/"})
+    action = make_action(connector)
+    given: dict[str, Any] = {"name": "Mine", "enabled": "on", "max_attempts": "3", "type": "http", "space": space.pk}
+    before = counts()
+    for page, data in (
+        ("connectors_connector_add", {"http_config_url": "https://x.example/", "http_config_method": "POST"}),
+        ("actions_action_add", {"connector": connector.pk, "http_params_body": "{}"}),
+        ("rules_rule_add", {"type": "event", "actions": [action.pk]}),
+        ("spaces_apikey_add", {"role": "admin"}),
+    ):
+        assert client.post(reverse(f"admin:{page}"), {**given, **data}).status_code == 200
+    for shown, refused in (("change", 403), ("delete", 403)):
+        for row in (connector, action):
+            page = f"admin:{row._meta.app_label}_{row._meta.model_name}_{shown}"
+            assert client.post(reverse(page, args=[row.pk]), {"post": "yes"}).status_code == refused
+    for page in ("admin:actions_action_execute", "admin:connectors_connector_duplicate"):
+        assert client.post(reverse(page, args=[connector.pk]), SUBMITTED).status_code == 403
+    assert counts() == before
+
+
 def autocomplete(client: Client, model: str, field: str, **query: Any) -> tuple[int, list[str]]:
     app, name = model.split(".")
     given = {"app_label": app, "model_name": name, "field_name": field, **query}
@@ -222,7 +246,10 @@ def test_no_form_offers_or_takes_another_space_or_its_objects(member: Client, hi
         add = reverse(f"admin:{page}_add")
         for data in refused:
             before = counts()
-            for answer in (member.get(add, data), member.post(add, data)):
+            shown = member.get(add, data)
+            # What another space's connector is of, its type, would show in the fields.
+            assert page != "actions_action" or b"id_http_params_body" not in shown.content
+            for answer in (shown, member.post(add, data)):
                 assert answer.status_code == 200, page
                 assert b"Hidden " not in answer.content, page
             assert counts() == before, page
@@ -243,6 +270,7 @@ def test_a_preconfigured_connector_shows_every_member_its_own_users_and_is_read_
     member: Client, hidden: Action, own: Connector, other_space: Space
 ) -> None:
     shared = make_preconfigured()
+    Connector.objects.filter(pk=shared.pk).update(type="http", config={"url": "https://shared.example/"})
     for space, name in ((hidden.space, "Hidden user"), (other_space, "Own user")):
         Action.objects.create(space=space, connector=shared, name=name, public_id=name.replace(" ", "-").lower())
     page = reverse("admin:connectors_connector_change", args=[shared.pk])
@@ -253,8 +281,11 @@ def test_a_preconfigured_connector_shows_every_member_its_own_users_and_is_read_
     listed = html.unescape(member.get(reverse(CONNECTORS), {"space": "preconfigured"}).content.decode())
     assert f'?connector__id__exact={shared.pk}" class="text-link">1<' in listed
     assert member.post(page, {"name": "Mine"}).status_code == 403
-    sends = member.get(reverse("admin:actions_action_execute", args=[shared.pk])).content
-    assert b"Hidden" not in sends
+    sends = reverse("admin:actions_action_execute", args=[shared.pk])
+    for answer in (member.get(sends), member.post(sends, {"space": hidden.space_id, "params_body": "{}"})):
+        assert b"params_body" in answer.content
+        assert answer.context["form"].fields["space"].queryset.get() == other_space
+    assert "space" in answer.context["form"].errors
 
 
 def test_who_administers_a_space_writes_the_name_of_a_new_member(member: Client, other_space: Space) -> None:
