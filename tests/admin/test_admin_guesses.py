@@ -355,6 +355,15 @@ def test_a_viewer_sees_what_rules_and_actions_say(client: Client, space: Space) 
     assert 'name="condition"' not in text
 
 
+def test_the_audit_log_is_filtered_by_what_was_done_in_ones_own_spaces(member: Client, hidden: Action) -> None:
+    text = member.get(reverse("admin:spaces_auditentry_changelist")).content.decode()
+    done = set(AuditEntry.objects.filter(space=hidden.space).values_list("action", flat=True))
+    assert '<option value="member.create"' in text
+    for action in done - {"member.create"}:
+        assert f'value="{action}"' not in text
+    assert len(done) > 1
+
+
 def test_only_who_administers_is_led_to_the_audit_log(client: Client, space: Space) -> None:
     page = reverse("admin:connectors_connector_change", args=[make_connector(space).pk])
     for role, is_led in (("editor", False), ("admin", True)):
