@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.apps import apps
+from django.contrib import admin
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -36,7 +38,8 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = [{"items": [overview]}]
     for title, pages in _PAGES.items():
         items = [_item(*page) for page in pages if _may_open(request, page[1])]
-        groups.append({"title": title, "separator": True, "items": items})
+        if items:
+            groups.append({"title": title, "separator": True, "items": items})
     return groups
 
 
@@ -55,5 +58,4 @@ def _item(title: str, model: str, icon: str) -> dict[str, Any]:
 
 
 def _may_open(request: HttpRequest, model: str) -> bool:
-    app, name = model.split(".")
-    return any(request.user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+    return admin.site.get_model_admin(apps.get_model(model)).has_view_permission(request)

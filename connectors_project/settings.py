@@ -83,7 +83,7 @@ CONNECTOR_CONCURRENCY: int = _options["CONNECTOR_CONCURRENCY"]
 
 INSTALLED_APPS = [
     "connectors_project",
-    "unfold",
+    "connectors_project.apps.ConsoleConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "django.contrib.admin",

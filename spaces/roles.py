@@ -50,6 +50,8 @@ MEMBER_ROLES: Final = (Role.VIEWER, Role.OPERATOR, Role.EDITOR, Role.ADMIN)
 MEMBER_CHOICES: Final = [(role.value, role.label) for role in MEMBER_ROLES]
 EVERYTHING: Final = frozenset(Ability)
 NOTHING: Final[frozenset[Ability]] = frozenset()
+# What an archived space still allows.
+OF_ARCHIVED: Final = frozenset({Ability.READ, Ability.ADMINISTER})
 
 
 def abilities_of(roles: Iterable[str]) -> frozenset[Ability]:

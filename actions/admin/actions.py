@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,12 +16,15 @@ from actions.models import Action
 from actions.services import create_action, delete_action, update_action
 from connectors.models import Connector
 from connectors.types.registry import all_types
-from spaces.admin.base import AutocompleteSelectFilter, BooleanRadioFilter, RelatedDropdownFilter, display
+from spaces.admin.base import BooleanRadioFilter, display
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
-from spaces.admin.markup import list_link, object_link
+from spaces.admin.filters import AutocompleteFilter, RelatedFilter
+from spaces.admin.markup import json_block, list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
+from spaces.admin.scoping import OF_OBJECTS, scoped
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
 from spaces.models import Space
+from spaces.roles import Ability
 from spaces.validation import reject
 
 
@@ -44,12 +47,13 @@ class ActionForm(TypedForm):
 class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     """What: messages, each to one connector."""
 
+    abilities: ClassVar = {**OF_OBJECTS, "execute": Ability.OPERATE}
     form: type[forms.ModelForm[Any]] = ActionForm
     empty_hint = "An action says what is sent through a connector. Rules trigger it."
     list_display = ["name_and_id", "space", "connector_link", "enabled", "rule_count", "updated_at"]
     list_filter = [
-        ("space", RelatedDropdownFilter),
-        ("connector", AutocompleteSelectFilter),
+        ("space", RelatedFilter),
+        ("connector", AutocompleteFilter),
         ("enabled", BooleanRadioFilter),
     ]
     list_filter_submit = True
@@ -79,25 +83,29 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         count = int(action.rule_count)
         return list_link("rules.rule", str(count), actions__id__exact=action.pk) if count else 0
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    @display(description="Message")
+    def params_block(self, action: Action) -> SafeString:
+        """The message, where it cannot be changed."""
+        return json_block(action.params)
+
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the actions, each with its number of rules."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         counted: QuerySet[Any] = queryset.annotate(rule_count=Count("rules"))
         return counted
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Ask for the space and the connector first: the connector's type tells the form's fields."""
-        connector, space = _connector(request, None), chosen_space(request)
+        spaces = self.spaces(request, "add")
+        connector, space = self._connector(request, None), chosen_space(request, spaces)
         is_known = connector is not None and (space or connector.space)
         if request.method == "POST" or is_known or not self.has_add_permission(request):
             return super().add_view(request, form_url, extra_context)
         if space is None:
-            return ask_for_space(self, request)
+            return ask_for_space(self, request, spaces)
         add_url = reverse("admin:connectors_connector_add")
         hint = format_html('Not among them? <a class="text-link" href="{}">Add a connector</a> first.', add_url)
-        field = forms.ModelChoiceField(
-            Connector.objects.usable_in(space), widget=self._select(space.pk), help_text=hint
-        )
+        field = forms.ModelChoiceField(self._offered(request, space.pk), widget=self._select(space.pk), help_text=hint)
         return ask(self, request, "connector", field)
 
     @property
@@ -114,7 +122,9 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
 
     def sections_for(self, request: HttpRequest, obj: Action | None) -> Sections:
         """Return the params of the type of the action's connector."""
-        connector = _connector(request, obj)
+        if self.is_shown_only(request, obj):
+            return {}
+        connector = self._connector(request, obj)
         sections = self.sections().get(connector.type) if connector else None
         return {connector.type: sections} if connector and sections else {}
 
@@ -122,16 +132,15 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         """Return the action's params, or what its type proposes for a new one."""
         if obj is not None:
             return super().values(request, section, obj)
-        connector = _connector(request, obj)
+        connector = self._connector(request, obj)
         return all_types()[connector.type].default_params() if connector else {}
 
     def own_fields(self, request: HttpRequest, obj: Action | None) -> dict[str, Any]:
         """Return the connector's type, and the choice of connectors of the same space."""
-        connector = _connector(request, obj)
-        space = obj.space if obj else _space(request, connector)
+        connector = self._connector(request, obj)
+        space = obj.space if obj else self._space(request, connector)
         space_id = space.pk if space else None
-        offered = Connector.objects.all() if space_id is None else Connector.objects.usable_in(space_id)
-        field = forms.ModelChoiceField(offered, widget=self._select(space_id))
+        field = forms.ModelChoiceField(self._offered(request, space_id), widget=self._select(space_id))
         own = super().own_fields(request, obj) if obj else {}
         return {**own, "connector_type": connector.type if connector else "", "connector": field}
 
@@ -143,13 +152,21 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
         ]
 
+    def shown_fieldsets(self, obj: Action) -> list[Any]:
+        """Return what the page shows of an action that cannot be changed."""
+        return [
+            (None, {"fields": ["name", "public_id", "connector_link", "enabled", "space"]}),
+            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Message", {"fields": ["params_block"]}),
+        ]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> list[Any]:
         """Return the fields that never change."""
         return ["public_id", "space"] if obj else []
 
     def add(self, request: HttpRequest, form: ActionForm) -> Action:
         """Create the action in its connector's space, in the chosen one where the connector stands in all."""
-        space = _space(request, form.cleaned_data["connector"])
+        space = self._space(request, form.cleaned_data["connector"])
         if space is None:
             raise reject("/connector", "It stands in every space: choose the action's space first.")
         return create_action(
@@ -193,14 +210,23 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         select.space_id = space_id
         return select
 
+    def _connector(self, request: HttpRequest, action: Action | None) -> Connector | None:
+        """Return the connector that the request names, else the action's."""
+        named = request.POST.get("connector") or request.GET.get("connector") or ""
+        offered = self._offered(request, action.space_id if action else None)
+        found = offered.filter(pk=int(named)).first() if named.isdecimal() else None
+        return found or (action.connector if action else None)
 
-def _connector(request: HttpRequest, action: Action | None) -> Connector | None:
-    """Return the connector that the request names, else the action's."""
-    named = request.POST.get("connector") or request.GET.get("connector") or ""
-    found = Connector.objects.filter(pk=int(named)).first() if named.isdecimal() else None
-    return found or (action.connector if action else None)
+    def _offered(self, request: HttpRequest, space_id: int | None) -> QuerySet[Connector]:
+        """Return the connectors that an action in the space may have, in any that one may be added to if none is given.
 
+        The space has been found among those of the request.
+        """
+        seen = scoped(Connector).plain(request)
+        if space_id is not None:
+            return seen.filter(pk__in=Connector.objects.usable_in(space_id).order_by().values("pk"))
+        return seen.filter(Q(space=None) | Q(space__in=self.spaces(request, "add")))
 
-def _space(request: HttpRequest, connector: Connector | None) -> Space | None:
-    """Return the space of a new action through the connector."""
-    return connector.space if connector and connector.space else chosen_space(request)
+    def _space(self, request: HttpRequest, connector: Connector | None) -> Space | None:
+        """Return the space of a new action through the connector."""
+        return connector.space if connector and connector.space else chosen_space(request, self.spaces(request, "add"))

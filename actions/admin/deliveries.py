@@ -10,9 +10,11 @@ from django.utils.safestring import SafeString
 from actions.admin.event_log import OUTCOME_LABELS
 from actions.models import Delivery, EventLogEntry
 from connectors.outcomes import Reason
-from spaces.admin.base import ChoicesDropdownFilter, RelatedDropdownFilter, display
+from spaces.admin.base import ChoicesDropdownFilter, display
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds
 from spaces.admin.read_only import HotTableAdmin
+from spaces.admin.scoping import OF_RECORDS, scoped
 
 STATE_LABELS = {
     Delivery.State.PENDING.value: "info",
@@ -28,6 +30,7 @@ SHOWN_ENTRIES = 100
 class DeliveryAdmin(HotTableAdmin):
     """Each event's way through an action: what is waiting, what arrived, what is dead and why."""
 
+    abilities = OF_RECORDS
     empty_hint = "An event that matches a rule makes one for each action of the rule."
     list_display = [
         "number",
@@ -43,7 +46,7 @@ class DeliveryAdmin(HotTableAdmin):
     ]
     list_display_links = ["number"]
     list_filter = [
-        ("space", RelatedDropdownFilter),
+        ("space", RelatedFilter),
         ("state", ChoicesDropdownFilter),
         ("last_reason", ChoicesDropdownFilter),
     ]
@@ -114,9 +117,9 @@ class DeliveryAdmin(HotTableAdmin):
         """The message as it is sent."""
         return json_block(delivery.message)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the deliveries, with what they refer to: read apart, for it may be deleted."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         return queryset.prefetch_related("space", "action", "connector")
 
     def get_search_results(
@@ -132,14 +135,15 @@ class DeliveryAdmin(HotTableAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show the delivery with its entries in the event log."""
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **_attempts(object_id)})
+        shown = _attempts(request, object_id)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
-def _attempts(object_id: str) -> dict[str, Any]:
+def _attempts(request: HttpRequest, object_id: str) -> dict[str, Any]:
     if not object_id.isdecimal():
         return {}
-    entries = EventLogEntry.objects.filter(delivery_id=int(object_id)).order_by("pk")[:SHOWN_ENTRIES]
-    return {"attempts": [_shown(entry) for entry in entries]}
+    entries = scoped(EventLogEntry).plain(request).filter(delivery_id=int(object_id)).order_by("pk")
+    return {"attempts": [_shown(entry) for entry in entries[:SHOWN_ENTRIES]]}
 
 
 def _shown(entry: EventLogEntry) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from actions.models import EventLogEntry
-from spaces.admin.base import ChoicesDropdownFilter, RelatedDropdownFilter, display
+from spaces.admin.base import ChoicesDropdownFilter, display
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link, page_link, seconds
 from spaces.admin.read_only import HotTableAdmin
+from spaces.admin.scoping import OF_RECORDS
 
 OUTCOME_LABELS = {"success": "success", "failure": "danger", "unknown": "warning"}
 
@@ -20,11 +22,12 @@ OUTCOME_LABELS = {"success": "success", "failure": "danger", "unknown": "warning
 class EventLogAdmin(HotTableAdmin):
     """What the system did, newest first."""
 
+    abilities = OF_RECORDS
     empty_hint = "Every attempt to deliver is logged here."
     list_display = ["time", "outcome_label", "message", "reason", "duration_text", "space", "links"]
     list_display_links = ["time"]
     list_filter = [
-        ("space", RelatedDropdownFilter),
+        ("space", RelatedFilter),
         ("outcome", ChoicesDropdownFilter),
         ("reason", ChoicesDropdownFilter),
     ]
@@ -94,9 +97,9 @@ class EventLogAdmin(HotTableAdmin):
         """What came back, at most 16 KiB of it."""
         return json_block(entry.response) if entry.response else EMPTY
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries with their spaces."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         return queryset.prefetch_related("space")
 
     def get_search_results(

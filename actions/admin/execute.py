@@ -1,5 +1,6 @@
 """The console's page that sends one message through a connector by hand."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -17,6 +18,7 @@ from spaces.admin.choosing import SPACE_PARAMETER, chosen_space
 from spaces.admin.json_fields import CodeArea, TextField
 from spaces.admin.markup import json_block, label, list_link, object_link, seconds
 from spaces.admin.schema_fields import SchemaFields
+from spaces.admin.scoping import scoped
 from spaces.admin.typed_admin import TypedModelAdmin
 from spaces.errors import InvalidInput
 from spaces.models import Space
@@ -66,8 +68,8 @@ class ExecutingAdmin(TypedModelAdmin):
     """The part of the admin of actions that sends a message without one."""
 
     def has_execute_permission(self, request: HttpRequest) -> bool:
-        """Who may change actions says what is sent, and so may send."""
-        return self.has_change_permission(request)
+        """Where the table says so."""
+        return self.may(request, "execute")
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses, with the one that sends."""
@@ -78,9 +80,12 @@ class ExecutingAdmin(TypedModelAdmin):
         """Show the form; by POST, send the message and show what came of it."""
         if not self.has_execute_permission(request):
             raise PermissionDenied
-        connector = Connector.objects.select_related("space").filter(pk=connector_id).first()
+        connectors = scoped(Connector)
+        connector = connectors.plain(request).select_related("space").filter(pk=connector_id).first()
         if connector is None:
             raise Http404
+        if not connectors.may(request, "execute", connector):
+            raise PermissionDenied
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -89,7 +94,7 @@ class ExecutingAdmin(TypedModelAdmin):
         }
         form: forms.Form
         try:
-            form = _form_class(request, connector)(request.POST if request.method == "POST" else None)
+            form = self._form_class(request, connector)(request.POST if request.method == "POST" else None)
         except UnknownConnectorType as error:
             form = forms.Form({})
             form.add_error(None, str(error))
@@ -99,22 +104,28 @@ class ExecutingAdmin(TypedModelAdmin):
             request, "admin/actions/action/execute.html", {**context, "form": form, "media": self.media + form.media}
         )
 
+    def space_of_request(self, request: HttpRequest, named: Mapping[str, Any]) -> Space | None:
+        """Return the space of what the address names: the page that sends names a connector."""
+        if "connector_id" in named:
+            return scoped(Connector).space_of_request(request, {"object_id": named["connector_id"]})
+        return super().space_of_request(request, named)
 
-def _form_class(request: HttpRequest, connector: Connector) -> type[ExecutionForm]:
-    """Return the form for this connector's type; raise UnknownConnectorType."""
-    declared = get_type(connector.type)
-    section = SchemaFields(declared.params_model, "params", "params", "/params")
-    fields: dict[str, Any] = {"section": section}
-    if connector.is_preconfigured:
-        fields[SPACE_PARAMETER] = forms.ModelChoiceField(
-            Space.objects.all(),
-            initial=chosen_space(request),
-            empty_label=None,
-            widget=Select(),
-            help_text="It is logged there, and its name fills the templates.",
-        )
-    fields |= {**section.build(declared.default_params()), "event": EventField()}
-    return type("ExecutionForm", (ExecutionForm,), fields)
+    def _form_class(self, request: HttpRequest, connector: Connector) -> type[ExecutionForm]:
+        """Return the form for this connector's type; raise UnknownConnectorType."""
+        declared = get_type(connector.type)
+        section = SchemaFields(declared.params_model, "params", "params", "/params")
+        fields: dict[str, Any] = {"section": section}
+        if connector.is_preconfigured:
+            spaces = self.spaces(request, "execute")
+            fields[SPACE_PARAMETER] = forms.ModelChoiceField(
+                spaces,
+                initial=chosen_space(request, spaces),
+                empty_label=None,
+                widget=Select(),
+                help_text="It is logged there, and its name fills the templates.",
+            )
+        fields |= {**section.build(declared.default_params()), "event": EventField()}
+        return type("ExecutionForm", (ExecutionForm,), fields)
 
 
 def _send(connector: Connector, form: ExecutionForm) -> dict[str, Any] | None:

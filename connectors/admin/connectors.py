@@ -1,7 +1,7 @@
 """The console's pages of connectors."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -29,8 +29,10 @@ from spaces.admin.base import BooleanRadioFilter, ChoicesDropdownFilter, action,
 from spaces.admin.choosing import chosen_space
 from spaces.admin.markup import EMPTY, json_block, label, list_link
 from spaces.admin.schema_fields import SchemaFields, SecretFields
+from spaces.admin.scoping import OF_OBJECTS, scoped
 from spaces.admin.typed_admin import Sections, TypedModelAdmin
 from spaces.api.queries import count_of
+from spaces.roles import Ability
 
 PRECONFIGURED = "Comes from CONNECTORS_FILE, stands in every space, and is changed there."
 
@@ -53,6 +55,17 @@ _QUESTIONS = frozenset(
 class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
+    abilities: ClassVar = {
+        **OF_OBJECTS,
+        "duplicate": Ability.EDIT,
+        "probe": Ability.OPERATE,
+        "probe_settings": Ability.EDIT,
+        "reconnect": Ability.OPERATE,
+        "execute": Ability.OPERATE,
+        "export": Ability.READ,
+        "import": Ability.EDIT,
+    }
+    stands_in_all = True
     form: type[forms.ModelForm[Any]] = ConnectorForm
     empty_hint = "A connector holds the connection to a system that messages go to: its address and its secrets."
     list_display = [
@@ -144,11 +157,11 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
         """The names of the secrets that are set, and since when."""
         return ", ".join(f"{name} ({since[:10]})" for name, since in connector.secrets_set_at.items()) or EMPTY
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the connectors, each with its number of actions."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         users = Connector._meta.get_field("actions").related_model
-        counted: QuerySet[Any] = queryset.annotate(action_count=count_of(users._default_manager.all(), "connector"))
+        counted: QuerySet[Any] = queryset.annotate(action_count=count_of(scoped(users).plain(request), "connector"))
         return counted
 
     def of_space(self, rows: QuerySet[Any], space_id: int) -> QuerySet[Any]:
@@ -161,11 +174,11 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may change a preconfigured one here."""
-        return super().has_change_permission(request, obj) and not self.is_preconfigured(obj)
+        return super().has_change_permission(request, obj) and not self.is_preconfigured(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody may delete a preconfigured one here."""
-        return super().has_delete_permission(request, obj) and not self.is_preconfigured(obj)
+        return super().has_delete_permission(request, obj) and not self.is_preconfigured(request, obj)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Show the form of a new connector, with the button that tests it."""
@@ -179,12 +192,12 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
         connector = self.get_object(request, unquote(object_id))
         shown = {}
         if connector is not None:
-            shown = {**page_context(connector), **self.probe_context(request, connector)}
+            shown = {**page_context(request, connector), **self.probe_context(request, connector)}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def has_execute_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The admin of actions has the page, and asks for this."""
-        return request.user.has_perm("actions.change_action")
+        """As the table says, through preconfigured ones too; the admin of actions has the page."""
+        return self.may(request, "execute", obj)
 
     @action(description="Send a message", permissions=["execute"], icon="send")
     def execute(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -209,12 +222,6 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
         """Return id and name of every connector type."""
         return [(declared.id, declared.name) for declared in all_types().values()]
 
-    def sections_for(self, request: HttpRequest, obj: Connector | None) -> Sections:
-        """Return the sections of the form; what cannot be changed has none."""
-        if obj is not None and not self.has_change_permission(request, obj):
-            return {}
-        return super().sections_for(request, obj)
-
     def values(self, request: HttpRequest, section: SchemaFields, obj: Connector | None) -> Mapping[str, Any]:
         """Return what fills the section's fields: of secrets, only which are set or awaited."""
         if obj is not None and isinstance(section, SecretFields):
@@ -223,11 +230,13 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
 
     def own_fieldsets(self, request: HttpRequest, obj: Connector | None) -> list[Any]:
         """Return what every connector has, whatever its type."""
-        if obj is not None and not self.has_change_permission(request, obj):
-            shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval"]
-            return [(None, {"fields": [*shown, "config_block", "secrets_list"]})]
         kind = ["space_name", "type_name", "seen_version"] if obj else ["space", "type"]
         return [(None, {"fields": ["name", "public_id", *kind, "enabled", "tags", "health_interval"]})]
+
+    def shown_fieldsets(self, obj: Connector) -> list[Any]:
+        """Return what the page shows of a connector that cannot be changed."""
+        shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval"]
+        return [(None, {"fields": [*shown, "config_block", "secrets_list"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Connector | None = None) -> list[Any]:
         """Return the fields that never change."""
@@ -235,7 +244,7 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Propose the only space."""
-        space = chosen_space(request)
+        space = chosen_space(request, self.spaces(request, "add"))
         return {"space": space.pk if space else None, **super().get_changeform_initial_data(request)}
 
     def add(self, request: HttpRequest, form: ConnectorForm) -> Connector:

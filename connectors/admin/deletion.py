@@ -107,11 +107,11 @@ class DeletingAdmin(TypedModelAdmin):
         """Show what uses the connector and how to go about it; by POST, with its ID written, delete it."""
         listed = reverse("admin:connectors_connector_changelist")
         connector = self.get_object(request, unquote(object_id))
+        if not self.has_delete_permission(request, connector):
+            raise PermissionDenied
         if connector is None:
             messages.warning(request, f"There is no connector with the key “{unquote(object_id)}”.")
             return HttpResponseRedirect(listed)
-        if not self.has_delete_permission(request, connector):
-            raise PermissionDenied
         form = DeleteForm(connector, request.POST if request.method == "POST" else None, is_used=_is_used(connector))
         if request.method == "POST" and form.is_valid():
             try:
@@ -123,7 +123,7 @@ class DeletingAdmin(TypedModelAdmin):
                 return HttpResponseRedirect(listed)
         context = {
             **self.admin_site.each_context(request),
-            **users_context(connector),
+            **users_context(request, connector),
             **(extra_context or {}),
             "opts": self.opts,
             "title": f"Delete {connector}",

@@ -52,13 +52,12 @@ class DuplicatingAdmin(TypedModelAdmin):
 
     def has_duplicate_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Who may add connectors may copy those that can be changed."""
-        return super().has_add_permission(request) and not self.is_preconfigured(obj)
+        return self.may(request, "duplicate", obj) and not self.is_preconfigured(request, obj)
 
-    def is_preconfigured(self, obj: Any) -> bool:
+    def is_preconfigured(self, request: HttpRequest, obj: Any) -> bool:
         """Whether it is; the console asks for some permissions with a key in place of the object."""
-        if isinstance(obj, Connector):
-            return obj.is_preconfigured
-        return obj is not None and str(obj).isdecimal() and Connector.objects.filter(pk=int(obj), space=None).exists()
+        connector: Connector | None = self.row(request, obj)
+        return connector is not None and connector.is_preconfigured
 
     @action(description="Duplicate", permissions=["duplicate"], icon="content_copy", dialog=_DIALOG)
     def duplicate(self, request: HttpRequest, form: DuplicateForm, object_id: str) -> HttpResponse:

@@ -10,6 +10,7 @@ from connectors.models import Connector
 from connectors.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, DropdownFilter
 from spaces.admin.choosing import SPACE_PARAMETER
+from spaces.admin.scoping import scoped
 from spaces.api.queries import Holds
 from spaces.models import Space
 
@@ -43,8 +44,9 @@ class SpaceFilter(ChoiceFilter):
     parameter_name = SPACE_PARAMETER
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the spaces, and what stands in all of them."""
-        return [(PRECONFIGURED, "Preconfigured"), *((str(space.pk), space.name) for space in Space.objects.all())]
+        """Return the spaces that may be seen, and what stands in all of them."""
+        spaces = scoped(Space).get_queryset(request)
+        return [(PRECONFIGURED, "Preconfigured"), *((str(space.pk), space.name) for space in spaces)]
 
     def narrow(self, rows: QuerySet[Connector], chosen: str) -> QuerySet[Connector]:
         """Return the connectors that the space may use."""
@@ -61,7 +63,8 @@ class TypeFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the installed types, and those that only rows still have."""
-        counts = dict(Connector.objects.order_by().values_list("type").annotate(count=Count("pk")))
+        seen = scoped(Connector).plain(request).order_by()
+        counts = dict(seen.values_list("type").annotate(count=Count("pk")))
         names = {each.id: each.name for each in all_types().values()}
         ids = [*names, *sorted(counts.keys() - names.keys())]
         return [(each, f"{names.get(each, each)} ({counts.get(each, 0)})") for each in ids]
@@ -87,7 +90,7 @@ class TagFilter(ChoiceFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return every tag that is in use."""
-        tagged = Connector.objects.order_by().filter(~Q(tags=[])).values_list("tags", flat=True)
+        tagged = scoped(Connector).plain(request).order_by().filter(~Q(tags=[])).values_list("tags", flat=True)
         return [(tag, tag) for tag in sorted(set(chain.from_iterable(tagged)))]
 
     def narrow(self, rows: QuerySet[Connector], chosen: str) -> QuerySet[Connector]:

@@ -33,12 +33,12 @@ class ProbingAdmin(TypedModelAdmin):
         js: ClassVar = ["connectors/probe.js"]
 
     def has_probe_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change connectors may test them, preconfigured ones too; for a new one, who may add it."""
-        return super().has_add_permission(request) if obj is None else super().has_change_permission(request)
+        """As the table says, preconfigured ones too."""
+        return self.may(request, "probe", obj)
 
     def has_reconnect_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change connectors may have them tried at once, preconfigured ones too."""
-        return super().has_change_permission(request)
+        """As the table says, preconfigured ones too."""
+        return self.may(request, "reconnect", obj)
 
     @action(
         description="Test",
@@ -68,6 +68,10 @@ class ProbingAdmin(TypedModelAdmin):
     def reconnect(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         """Probe the connector of this page at once and show the steps; reached by POST from its dialog."""
         return self._probed(request, form, object_id, reconnect)
+
+    def verb_of(self, pattern: URLPattern) -> str:
+        """Return what one does at this address: both that test what is in a form are one."""
+        return super().verb_of(pattern).removesuffix("_of")
 
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses, with those that test what is in a form."""
@@ -114,9 +118,8 @@ class ProbingAdmin(TypedModelAdmin):
 
     def _may_probe_settings(self, request: HttpRequest, stored: Connector | None) -> bool:
         # The secrets of the stored one stand in for those that are not entered: only who may change it may use them.
-        return self.has_probe_permission(request, stored) and (
-            stored is None or self.has_change_permission(request, stored)
-        )
+        may = self.may(request, "probe_settings", stored)
+        return may and (stored is None or self.has_change_permission(request, stored))
 
     def _probed(
         self, request: HttpRequest, form: BaseDialogForm, object_id: str, run: Callable[[Connector], Probe]
@@ -128,7 +131,7 @@ class ProbingAdmin(TypedModelAdmin):
         connector = self.get_object(request, object_id)
         if connector is None:
             return gone(request)
-        context |= {"form": form, **status_context(connector)}
+        context |= {"form": form, **status_context(request, connector)}
         return render(request, "admin/connectors/connector/probed.html", context)
 
 

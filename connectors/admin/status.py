@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -10,6 +11,8 @@ from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services.settings import awaited_secrets
 from spaces.admin.markup import label, list_link, object_link
+from spaces.admin.scoping import scoped
+from spaces.models import AuditEntry
 
 SHOWN_CHANGES: Final = 50
 SHOWN_USERS: Final = 50
@@ -40,7 +43,7 @@ def status_with_reason(connector: Connector) -> SafeString:
     )
 
 
-def status_context(connector: Connector) -> dict[str, Any]:
+def status_context(request: HttpRequest, connector: Connector) -> dict[str, Any]:
     """Return what the page's panel of the status shows."""
     facts: list[tuple[str, Any]] = [("Status", status_label(connector.status))]
     if connector.status_reason not in ("", Reason.OK):
@@ -51,8 +54,9 @@ def status_context(connector: Connector) -> dict[str, Any]:
         ("Since", connector.status_since),
         ("Last check", connector.health_checked_at or "never"),
         ("Next check", connector.health_due_at or "none"),
-        ("Who changed it", list_link("spaces.auditentry", "Audit log", **_audited(connector))),
     ]
+    if scoped(AuditEntry).may_in(request, "view", connector.space_id):
+        facts.append(("Who changed it", list_link("spaces.auditentry", "Audit log", **_audited(connector))))
     changes = connector.status_changes.order_by("-id")[:SHOWN_CHANGES]
     return {
         "status": facts,
@@ -85,10 +89,11 @@ def missing_context(connector: Connector) -> dict[str, Any]:
     }
 
 
-def users_context(connector: Connector) -> dict[str, Any]:
-    """Return links to the actions that use the connector, and to the rules that trigger them."""
-    actions = connector.actions.select_related("space").prefetch_related("rules").order_by("name", "pk")
-    found = list(actions[: SHOWN_USERS + 1])
+def users_context(request: HttpRequest, connector: Connector) -> dict[str, Any]:
+    """Return links to the actions that use the connector and may be seen, and to the rules that trigger them."""
+    actions = scoped(connector.actions.model).plain(request).filter(connector=connector)
+    ordered = actions.select_related("space").prefetch_related("rules").order_by("name", "pk")
+    found = list(ordered[: SHOWN_USERS + 1])
     more = len(found) > SHOWN_USERS
     return {
         "users": [
@@ -103,6 +108,6 @@ def users_context(connector: Connector) -> dict[str, Any]:
     }
 
 
-def page_context(connector: Connector) -> dict[str, Any]:
+def page_context(request: HttpRequest, connector: Connector) -> dict[str, Any]:
     """Return what a connector's page shows above its form."""
-    return {**status_context(connector), **missing_context(connector), **users_context(connector)}
+    return {**status_context(request, connector), **missing_context(connector), **users_context(request, connector)}

@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -40,21 +41,25 @@ _RESULTS: Final = {
 }
 
 
-def _space_field() -> "forms.ModelChoiceField[Space]":
-    return forms.ModelChoiceField(Space.objects.all(), empty_label=None, widget=Select())
+class SpaceForm(forms.Form):
+    """A form about one of some spaces."""
+
+    space = forms.ModelChoiceField(Space.objects.none(), empty_label=None, widget=Select())
+
+    def __init__(self, spaces: QuerySet[Space], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["space"].queryset = spaces  # type: ignore[attr-defined]  # it is the field above
 
 
-class ExportForm(forms.Form):
+class ExportForm(SpaceForm):
     """What to export, and how."""
 
-    space = _space_field()
     form = forms.ChoiceField(label="Format", choices=_FORMATS, widget=Select())
 
 
-class ImportForm(forms.Form):
+class ImportForm(SpaceForm):
     """A file, and how it comes into a space."""
 
-    space = _space_field()
     file = forms.FileField(widget=FileInput())
     conflicts = forms.ChoiceField(label="An ID that is taken", choices=_CONFLICTS, widget=Select())
     dry_run = forms.BooleanField(label="Only tell what would happen", required=False, initial=True, widget=Switch())
@@ -80,12 +85,17 @@ class TransferAdmin(TypedModelAdmin):
     actions_list = ["export_space", "import_file"]
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        """Who may see everything that a file would hold may export."""
-        return _may(request, "view")
+        """Where the table says so."""
+        return self.may(request, "export")
 
     def has_import_permission(self, request: HttpRequest) -> bool:
-        """Who may add and change everything that a file may hold may import."""
-        return _may(request, "add") and _may(request, "change")
+        """Where the table says so."""
+        return self.may(request, "import")
+
+    def verb_of(self, pattern: URLPattern) -> str:
+        """Return what one does at this address."""
+        verb = super().verb_of(pattern)
+        return {"export_space": "export", "import_file": "import"}.get(verb, verb)
 
     @admin.action(description="Export as NDJSON", permissions=["export"])
     def export_ndjson(self, request: HttpRequest, queryset: QuerySet[Connector]) -> HttpResponse | None:
@@ -100,7 +110,9 @@ class TransferAdmin(TypedModelAdmin):
     @action(description="Export", permissions=["export"], icon="download")
     def export_space(self, request: HttpRequest) -> HttpResponse:
         """Show the form; by POST, answer with a file of the space."""
-        form = ExportForm(request.POST if request.method == "POST" else None, initial={"space": chosen_space(request)})
+        spaces = self.spaces(request, "export")
+        sent = request.POST if request.method == "POST" else None
+        form = ExportForm(spaces, sent, initial={"space": chosen_space(request, spaces)})
         if request.method == "POST" and form.is_valid():
             space: Space = form.cleaned_data["space"]
             return _file(space, export_objects(space).documents, form.cleaned_data["form"])
@@ -110,10 +122,12 @@ class TransferAdmin(TypedModelAdmin):
     def import_file(self, request: HttpRequest) -> HttpResponse:
         """Show the form; by POST, import the file or tell what that would do, with a report on each object."""
         is_sent = request.method == "POST"
+        spaces = self.spaces(request, "import")
         form = ImportForm(
+            spaces,
             request.POST if is_sent else None,
             request.FILES if is_sent else None,
-            initial={"space": chosen_space(request)},
+            initial={"space": chosen_space(request, spaces)},
         )
         report: dict[str, Any] = {}
         if is_sent and form.is_valid() and (entries := form.entries()) is not None:
@@ -135,11 +149,6 @@ class TransferAdmin(TypedModelAdmin):
             **context,
         }
         return TemplateResponse(request, f"admin/connectors/connector/{name}.html", whole)
-
-
-def _may(request: HttpRequest, verb: str) -> bool:
-    models = [kind.row_model._meta for kind in kinds().values()]
-    return request.user.has_perms([f"{model.app_label}.{verb}_{model.model_name}" for model in models])
 
 
 def _export_chosen(request: HttpRequest, queryset: QuerySet[Connector], form: Format) -> HttpResponse | None:

@@ -10,9 +10,11 @@ from django.utils.safestring import SafeString
 from actions.admin.deliveries import STATE_LABELS
 from actions.models import Delivery
 from rules.models import Event
-from spaces.admin.base import RelatedDropdownFilter, display
+from spaces.admin.base import display
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link
 from spaces.admin.read_only import HotTableAdmin, NewestFirst
+from spaces.admin.scoping import OF_RECORDS, scoped
 
 # An event that many rules match has as many deliveries; a page shows no more than these.
 SHOWN_DELIVERIES = 100
@@ -25,7 +27,9 @@ class CountedEvents(NewestFirst):
         """Read the page, then count by the index of deliveries on their event."""
         super().get_results(request)
         self.result_list = list(self.result_list)
-        of_page = Delivery.objects.filter(event_id__in=[event.pk for event in self.result_list]).order_by()
+        of_page = (
+            scoped(Delivery).plain(request).filter(event_id__in=[event.pk for event in self.result_list]).order_by()
+        )
         counts = dict(of_page.values_list("event_id").annotate(count=Count("pk")))
         for event in self.result_list:
             event.delivery_count = counts.get(event.pk, 0)
@@ -35,10 +39,11 @@ class CountedEvents(NewestFirst):
 class EventAdmin(HotTableAdmin):
     """What happened, newest first."""
 
+    abilities = OF_RECORDS
     empty_hint = "The overview has a command that sends one."
     list_display = ["type", "source", "event_id", "subject", "space", "received_at", "delivery_count"]
     list_display_links = ["type"]
-    list_filter = [("space", RelatedDropdownFilter)]
+    list_filter = [("space", RelatedFilter)]
     search_fields = ["type", "source", "subject", "event_id"]
     search_help_text = "Number of an event, or words of its type, source, subject or id."
     change_form_after_template = "admin/rules/event/deliveries.html"
@@ -89,9 +94,9 @@ class EventAdmin(HotTableAdmin):
         """The CloudEvents extension attributes."""
         return json_block(event.extensions) if event.extensions else EMPTY
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the events with their spaces."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         return queryset.prefetch_related("space")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -109,13 +114,15 @@ class EventAdmin(HotTableAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Show the event with its deliveries."""
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **_deliveries(object_id)})
+        shown = _deliveries(request, object_id)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
-def _deliveries(object_id: str) -> dict[str, Any]:
+def _deliveries(request: HttpRequest, object_id: str) -> dict[str, Any]:
     if not object_id.isdecimal():
         return {}
-    of_event = Delivery.objects.filter(event_id=int(object_id)).order_by("pk").prefetch_related("action", "connector")
+    seen = scoped(Delivery).plain(request).filter(event_id=int(object_id))
+    of_event = seen.order_by("pk").prefetch_related("action", "connector")
     rows = [
         [
             page_link("actions.delivery", delivery.pk, f"Delivery {delivery.pk}"),

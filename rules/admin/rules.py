@@ -13,13 +13,14 @@ from actions.models import Action
 from rules.models import Rule
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, RelatedDropdownFilter, Select, display
+from spaces.admin.base import BooleanRadioFilter, Select, display
 from spaces.admin.choosing import SelectMultipleOfSpace, ask_for_space, chosen_space
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.json_fields import CodeArea, LinesField
-from spaces.admin.markup import EMPTY, code, object_link
+from spaces.admin.markup import EMPTY, code, json_block, object_link
 from spaces.admin.schema_fields import SchemaFields
+from spaces.admin.scoping import OF_OBJECTS
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
-from spaces.models import Space
 
 _CONDITION_HELP = (
     "CEL over the event, such as event.data.temperature > 30.0. Empty: every event of the types and sources above."
@@ -66,10 +67,11 @@ class RuleForm(TypedForm):
 class RuleAdmin(TypedModelAdmin):
     """When: which events trigger which actions."""
 
+    abilities = OF_OBJECTS
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
     list_display = ["name_and_id", "space", "type_name", "enabled", "condition_short", "action_links", "updated_at"]
-    list_filter = [("space", RelatedDropdownFilter), ("enabled", BooleanRadioFilter)]
+    list_filter = [("space", RelatedFilter), ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
     list_select_related = ["space"]
     list_per_page = 50
@@ -93,16 +95,27 @@ class RuleAdmin(TypedModelAdmin):
         links = [object_link(link.action, link.action.name) for link in rule.links.all()]
         return format_html_join(", ", "{}", ((link,) for link in links)) or EMPTY
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    @display(description="Events")
+    def params_block(self, rule: Rule) -> SafeString:
+        """Which events the rule looks at, where it cannot be changed."""
+        return json_block(rule.params)
+
+    @display(description="Tags")
+    def tags_text(self, rule: Rule) -> str:
+        """The tags, where they cannot be changed."""
+        return ", ".join(rule.tags) or EMPTY
+
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rules with their actions."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         return queryset.prefetch_related("links__action")
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """Ask for the space first: it tells which actions there are."""
-        if request.method == "POST" or chosen_space(request) or not self.has_add_permission(request):
+        spaces = self.spaces(request, "add")
+        if request.method == "POST" or chosen_space(request, spaces) or not self.has_add_permission(request):
             return super().add_view(request, form_url, extra_context)
-        return ask_for_space(self, request)
+        return ask_for_space(self, request, spaces)
 
     def sections(self) -> Sections:
         """Return the params of every rule type."""
@@ -117,7 +130,8 @@ class RuleAdmin(TypedModelAdmin):
 
     def own_fields(self, request: HttpRequest, obj: Rule | None) -> dict[str, Any]:
         """Return the form's fields, with the space and its actions to choose from."""
-        space = obj.space if obj else chosen_space(request)
+        spaces = self.spaces(request, "add")
+        space = obj.space if obj else chosen_space(request, spaces)
         select = SelectMultipleOfSpace(Rule._meta.get_field("actions"), self.admin_site)
         select.space_id = space.pk if space else None
         fields = super().own_fields(request, obj)
@@ -125,15 +139,25 @@ class RuleAdmin(TypedModelAdmin):
             Action.objects.filter(space=space), required=False, widget=select, help_text="What the rule triggers."
         )
         if obj is None:
-            offered = Space.objects.filter(pk=space.pk) if space else Space.objects.all()
+            offered = spaces.filter(pk=space.pk) if space else spaces
             fields["space"] = forms.ModelChoiceField(offered, initial=space, empty_label=None, widget=Select())
         return fields
 
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> list[Any]:
         """Return what every rule has, the events that it looks at, and what it then does."""
+        if self.is_shown_only(request, obj):
+            return super().get_fieldsets(request, obj)
         return [
             *super().get_fieldsets(request, obj),
             ("Condition and actions", {"fields": ["condition", "actions", "tags"]}),
+        ]
+
+    def shown_fieldsets(self, obj: Rule) -> list[Any]:
+        """Return what the page shows of a rule that cannot be changed."""
+        return [
+            (None, {"fields": ["name", "public_id", "space", "type_name", "enabled"]}),
+            ("Events", {"fields": ["params_block"]}),
+            ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
         ]
 
     def add(self, request: HttpRequest, form: RuleForm) -> Rule:

@@ -7,7 +7,8 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as _DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 
-from spaces.admin.base import AdminPasswordChangeForm, ModelAdmin, UserChangeForm, UserCreationForm
+from spaces.admin.base import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from spaces.admin.refusals import SuperuserAdmin
 
 if TYPE_CHECKING:
     DjangoUserAdmin = _DjangoUserAdmin[User]
@@ -19,7 +20,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(SuperuserAdmin, DjangoUserAdmin):
     """People who may sign in to the console."""
 
     form = UserChangeForm
@@ -28,5 +29,5 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(SuperuserAdmin, DjangoGroupAdmin):
     """Groups of users."""

@@ -1,6 +1,6 @@
 """The console's pages of the audit log."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Max, QuerySet
@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from spaces.admin.base import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter, display
+from spaces.admin.base import ChoicesDropdownFilter, DropdownFilter, display
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link
 from spaces.admin.read_only import SEARCHED_ROWS, HotTableAdmin
 from spaces.models import AuditEntry
+from spaces.roles import Ability
 
 _KINDS = {AuditEntry.Kind.USER: "info", AuditEntry.Kind.API_KEY: "warning", AuditEntry.Kind.SYSTEM: "default"}
 
@@ -25,7 +27,7 @@ class ActionFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return what was done in the newest entries."""
         newest = AuditEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        recent = AuditEntry.objects.filter(pk__gt=newest - SEARCHED_ROWS)
+        recent = model_admin.plain(request).filter(pk__gt=newest - SEARCHED_ROWS)
         return [(each, each) for each in recent.order_by("action").values_list("action", flat=True).distinct()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
@@ -37,10 +39,11 @@ class ActionFilter(DropdownFilter):
 class AuditLogAdmin(HotTableAdmin):
     """Who changed what, newest first."""
 
+    abilities: ClassVar = {"view": Ability.ADMINISTER}
     empty_hint = "Every change that somebody makes is recorded here."
     list_display = ["time", "actor_label", "action", "object_link", "space", "address"]
     list_display_links = ["time"]
-    list_filter = [("space", RelatedDropdownFilter), ActionFilter, ("actor_kind", ChoicesDropdownFilter)]
+    list_filter = [("space", RelatedFilter), ActionFilter, ("actor_kind", ChoicesDropdownFilter)]
     search_fields = ["actor", "action", "object_id", "object_name"]
     search_help_text = f"Who, what was done, or ID or name of what it was done to; among the newest {SEARCHED_ROWS:,}."
     indexed_filters = ("space__id__exact",)
@@ -75,9 +78,9 @@ class AuditLogAdmin(HotTableAdmin):
         """The new values, secrets masked."""
         return EMPTY if entry.after is None else json_block(entry.after)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the entries with their spaces, which may be gone."""
-        queryset: QuerySet[Any] = super().get_queryset(request)
+        queryset: QuerySet[Any] = super().rows(request)
         return queryset.prefetch_related("space")
 
     def _listed(self, entry: AuditEntry) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteMixin, AutocompleteSelect, AutocompleteSelectMultiple
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
@@ -40,17 +41,16 @@ class SelectMultipleOfSpace(OfSpace, AutocompleteSelectMultiple):
     """Objects of a space."""
 
 
-def chosen_space(request: HttpRequest) -> Space | None:
-    """Return the space that the request names, or the only one that there is."""
+def chosen_space(request: HttpRequest, spaces: QuerySet[Space]) -> Space | None:
+    """Return the one of the spaces that the request names, or the only one that there is."""
     named = request.POST.get(SPACE_PARAMETER) or request.GET.get(SPACE_PARAMETER) or ""
-    spaces = Space.objects.filter(pk=int(named)) if named.isdecimal() else Space.objects.all()
-    found = list(spaces[:2])
+    found = list((spaces.filter(pk=int(named)) if named.isdecimal() else spaces)[:2])
     return found[0] if len(found) == 1 else None
 
 
-def ask_for_space(model_admin: ModelAdmin, request: HttpRequest) -> TemplateResponse:
-    """Return the page that asks for the space of a new object."""
-    field = forms.ModelChoiceField(Space.objects.all(), empty_label=None, widget=Select())
+def ask_for_space(model_admin: ModelAdmin, request: HttpRequest, spaces: QuerySet[Space]) -> TemplateResponse:
+    """Return the page that asks which of the spaces a new object is to live in."""
+    field = forms.ModelChoiceField(spaces, empty_label=None, widget=Select())
     return ask(model_admin, request, SPACE_PARAMETER, field)
 
 

@@ -1,6 +1,6 @@
 """The console's pages of API keys."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -8,10 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from spaces.admin.base import ActionVariant, BaseDialogForm, RelatedDropdownFilter, action, display
+from spaces.admin.base import ActionVariant, BaseDialogForm, action, display
+from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import label
+from spaces.admin.scoping import OF_ADMINISTRATION
 from spaces.admin.service_admin import ServiceForm, ServiceModelAdmin
 from spaces.models import ApiKey
+from spaces.roles import Ability
 from spaces.services import create_api_key, revoke_api_key
 
 _STATES = {"live": "success", "expired": "warning", "revoked": "danger"}
@@ -29,10 +32,11 @@ class ApiKeyForm(ServiceForm):
 class ApiKeyAdmin(ServiceModelAdmin):
     """Keys to the API. A key is made and revoked, never changed or deleted: what it did stays attributable."""
 
+    abilities: ClassVar = {**OF_ADMINISTRATION, "revoke": Ability.ADMINISTER}
     form: type[forms.ModelForm[Any]] = ApiKeyForm
     empty_hint = "A key lets a program send events to a space and use its API."
     list_display = ["name", "prefix", "role", "space", "state", "last_used_at", "expires_at"]
-    list_filter = [("space", RelatedDropdownFilter)]
+    list_filter = [("space", RelatedFilter)]
     list_filter_submit = True
     list_select_related = ["space"]
     search_fields = ["name", "prefix"]
@@ -79,8 +83,8 @@ class ApiKeyAdmin(ServiceModelAdmin):
         return False
 
     def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may change keys may revoke them."""
-        return super().has_change_permission(request)
+        """As the table says."""
+        return self.may(request, "revoke", obj)
 
     def add(self, request: HttpRequest, form: Any) -> ApiKey:
         """Create the key and show it, this once."""

@@ -6,13 +6,15 @@ from django.contrib import admin
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest
 
-from spaces.admin.base import BaseInfinitePaginator, ChangeList, ModelAdmin
+from spaces.admin.base import BaseInfinitePaginator, ChangeList
+from spaces.admin.refusals import is_superuser
+from spaces.admin.scoping import SpaceScopedAdmin
 
 # A search or filter without an index looks through this many of the newest rows, and no more.
 SEARCHED_ROWS = 200_000
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(SpaceScopedAdmin):
     """Shows, and lets nobody add, change or delete."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,9 +42,11 @@ class NewestFirst(ChangeList):
     model_admin: "HotTableAdmin"
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """Return the rows; searched or filtered without an index, they are taken from the newest."""
+        """Return the rows; searched or filtered without an index, by space too, they are taken from the newest."""
         queryset: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
-        if self.query or not self.get_filters_params().keys() <= set(self.model_admin.indexed_filters):
+        filters = self.get_filters_params().keys()
+        is_whole = not filters and is_superuser(request)
+        if self.query or not (is_whole or (filters and filters <= set(self.model_admin.indexed_filters))):
             newest = self.model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
             queryset = queryset.filter(pk__gt=newest - SEARCHED_ROWS)
         return queryset

@@ -12,7 +12,8 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from spaces.admin.base import ModelAdmin, Select, TabularInline, TextInput
+from spaces.admin.base import Select, TabularInline, TextInput
+from spaces.admin.refusals import SuperuserAdmin
 
 for model in (PeriodicTask, ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule):
     admin.site.unregister(model)
@@ -32,7 +33,7 @@ class PeriodicTaskForm(beat.PeriodicTaskForm):
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
+class PeriodicTaskAdmin(SuperuserAdmin, beat.PeriodicTaskAdmin):
     """What runs when."""
 
     form = PeriodicTaskForm
@@ -45,21 +46,21 @@ class PeriodicTaskInline(beat.PeriodicTaskInline, TabularInline):
     """The tasks of one schedule."""
 
 
-class ScheduleAdmin(ModelAdmin):
+class ScheduleAdmin(SuperuserAdmin):
     """A schedule that tasks share."""
 
     inlines = [PeriodicTaskInline]
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(beat.ClockedScheduleAdmin, ScheduleAdmin):
+class ClockedScheduleAdmin(ScheduleAdmin, beat.ClockedScheduleAdmin):
     """A moment."""
 
     inlines = [PeriodicTaskInline]
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(beat.CrontabScheduleAdmin, ScheduleAdmin):
+class CrontabScheduleAdmin(ScheduleAdmin, beat.CrontabScheduleAdmin):
     """A crontab line."""
 
     inlines = [PeriodicTaskInline]

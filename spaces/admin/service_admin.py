@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from spaces.admin.base import ModelAdmin, action
+from spaces.admin.base import action
 from spaces.admin.choosing import SPACE_PARAMETER
 from spaces.admin.markup import object_link
+from spaces.admin.scoping import SpaceScopedAdmin
 from spaces.errors import FieldError, InUse, InvalidInput, ReadOnly
 
 # Where the request carries what the service refused, from the first run of the view to the second.
@@ -54,8 +55,8 @@ def _in_words(pointer: str) -> str:
     return f"{way}: " if way else ""
 
 
-class ServiceModelAdmin(ModelAdmin):
-    """A ModelAdmin whose subclasses say which service adds, changes and deletes."""
+class ServiceModelAdmin(SpaceScopedAdmin):
+    """A SpaceScopedAdmin whose subclasses say which service adds, changes and deletes."""
 
     # Said here too: a model's own ordering does not count once rows are counted by group.
     ordering = ("name", "pk")
@@ -145,7 +146,8 @@ class ServiceModelAdmin(ModelAdmin):
         """Find by the words of a search; an autocomplete may ask for one space."""
         space = request.GET.get(SPACE_PARAMETER, "")
         if space.isdecimal() and request.path == reverse("admin:autocomplete"):
-            queryset = self.of_space(queryset, int(space))
+            may_see = self.spaces(request, "view").filter(pk=int(space)).exists()
+            queryset = self.of_space(queryset, int(space)) if may_see else queryset.none()
         return super().get_search_results(request, queryset, search_term)
 
     def of_space(self, rows: QuerySet[Any], space_id: int) -> QuerySet[Any]:

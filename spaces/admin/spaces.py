@@ -1,14 +1,16 @@
 """The console's pages of spaces."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
 from spaces.admin.base import ColorInput, Textarea, display
+from spaces.admin.refusals import is_superuser
 from spaces.admin.service_admin import ServiceForm, ServiceModelAdmin
 from spaces.models import Space
+from spaces.roles import Ability
 from spaces.services import create_space, update_space
 
 
@@ -32,6 +34,8 @@ class SpaceForm(ServiceForm):
 class SpaceAdmin(ServiceModelAdmin):
     """Tenants. A space cannot be deleted: its events and log entries would have no owner."""
 
+    abilities: ClassVar = {"view": Ability.READ, "change": Ability.ADMINISTER}
+    space_lookup = "pk"
     form: type[forms.ModelForm[Any]] = SpaceForm
     list_display = ["name_and_id", "description", "default_event_type", "created_at"]
     search_fields = ["slug", "name", "description"]
@@ -55,6 +59,14 @@ class SpaceAdmin(ServiceModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Space | None = None) -> list[str]:
         """Return the fields that never change."""
         return ["slug"] if obj else []
+
+    def space_id_of(self, row: Space) -> int:
+        """Return the key of the space itself."""
+        return row.pk
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Spaces are made by superusers."""
+        return is_superuser(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Space | None = None) -> bool:
         """Nobody may."""

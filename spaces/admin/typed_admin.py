@@ -95,8 +95,18 @@ class TypedModelAdmin(ServiceModelAdmin):
         kind = ["type_name", "enabled", "seen_version"] if obj else ["type", "enabled"]
         return [(None, {"fields": ["name", "public_id", "space", *kind]})]
 
+    def is_shown_only(self, request: HttpRequest, obj: Any) -> bool:
+        """Whether the page of the object shows it, and has no form."""
+        return obj is not None and not self.has_change_permission(request, obj)
+
+    def shown_fieldsets(self, obj: Any) -> list[Any]:
+        """Return the groups of what the page shows of an object that cannot be changed."""
+        raise NotImplementedError
+
     def sections_for(self, request: HttpRequest, obj: Any) -> Sections:
         """Return the sections that the form of this object has: every type's for a new one."""
+        if self.is_shown_only(request, obj):
+            return {}
         installed = self.sections()
         return installed if obj is None else {obj.type: installed.get(obj.type, ())}
 
@@ -122,6 +132,8 @@ class TypedModelAdmin(ServiceModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the object's own groups of fields, then one for each attribute that depends on the type."""
+        if self.is_shown_only(request, obj):
+            return self.shown_fieldsets(obj)
         names: dict[str, list[str]] = {attribute: [] for attribute in self.section_titles}
         for section in chain.from_iterable(self.sections_for(request, obj).values()):
             names[section.attribute] += section.build(self.values(request, section, obj))

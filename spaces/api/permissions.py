@@ -13,7 +13,7 @@ from spaces import audit
 from spaces.access import Caller, abilities_in
 from spaces.errors import ReadOnly
 from spaces.models import ApiKey, Space
-from spaces.roles import Ability, least_role
+from spaces.roles import OF_ARCHIVED, Ability, least_role
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -28,8 +28,6 @@ STANDARD: Final[Mapping[str, Ability]] = {
     "partial_update": Ability.EDIT,
     "destroy": Ability.EDIT,
 }
-# What an archived space still allows.
-_OF_ARCHIVED: Final = frozenset({Ability.READ, Ability.ADMINISTER})
 
 
 def caller_of(request: Request) -> Caller:
@@ -74,5 +72,5 @@ def require(ability: Ability, space: Space, request: Request) -> None:
             after={"ability": ability.value, "method": request.method, "path": request.path[:500]},
         )
         raise PermissionDenied(f'This needs the role "{least_role(ability).value}" in the space, or one above it.')
-    if space.archived_at is not None and ability not in _OF_ARCHIVED:
+    if space.archived_at is not None and ability not in OF_ARCHIVED:
         raise ReadOnly(f'The space "{space.slug}" is archived: it can be read, and takes no events and no changes.')

@@ -17,6 +17,7 @@ from connectors.models import Connector
 from connectors.types.registry import all_types
 from rules.models import Event
 from spaces.models import Space
+from spaces.services import add_member
 from tests.factories import space_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"{{7*7}}"
@@ -32,6 +33,13 @@ def console(admin: User, client: Client) -> Client:
     """A browser with the admin signed in."""
     client.force_login(admin)
     return client
+
+
+def make_member(space: Space, role: str, name: str = "staff") -> User:
+    """Somebody who may sign in to the console, with this role in the space."""
+    user = User.objects.create(username=name, is_staff=True)
+    add_member(space, user, role)
+    return user
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import html
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +13,7 @@ from django.urls import reverse
 from connectors.services import update_connector
 from spaces import audit
 from spaces.models import AuditEntry, Space
+from spaces.services import add_member
 from tests.admin.conftest import HOSTILE
 from tests.admin.samples import CANARY, make_sample, url
 
@@ -123,6 +124,6 @@ def test_it_stands_in_the_sidebar_of_those_who_may_see_it(client: Client, space:
     client.force_login(staff)
     assert client.get(reverse(LIST)).status_code == 403
     assert reverse(LIST) not in client.get(reverse("admin:index")).content.decode()
-    staff.user_permissions.add(Permission.objects.get(codename="view_auditentry"))
+    add_member(space, staff, "admin")
     assert reverse(LIST) in client.get(reverse("admin:index")).content.decode()
     assert client.get(reverse(LIST)).status_code == 200

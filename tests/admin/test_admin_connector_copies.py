@@ -1,13 +1,13 @@
 """Copies of connectors in the console."""
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from connectors.models import Connector, Status
 from spaces.models import Space
-from tests.admin.conftest import HOSTILE, make_connector
+from tests.admin.conftest import HOSTILE, make_connector, make_member
 from tests.admin.samples import CANARY, make_preconfigured, make_sample, url
 
 SUBMITTED = {"_form_submitted": "True", "name": "", "public_id": ""}
@@ -80,9 +80,7 @@ def test_a_connector_that_cannot_be_copied_says_why(console: Client, space: Spac
 
 def test_who_may_not_add_copies_nothing(client: Client, admin: User, space: Space) -> None:
     connector = make_sample(space)
-    staff = User.objects.create(username="staff", is_staff=True)
-    staff.user_permissions.set(Permission.objects.filter(codename="change_connector"))
-    client.force_login(staff)
+    client.force_login(make_member(space, "operator"))
     assert client.post(dialog(connector), SUBMITTED).status_code == 403
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(admin)

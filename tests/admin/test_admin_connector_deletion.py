@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -11,7 +11,7 @@ from actions.models import Delivery
 from connectors.models import Connector
 from rules.models import Rule
 from spaces.models import AuditEntry, Space
-from tests.admin.conftest import HOSTILE, make_action, make_connector, make_delivery, make_event
+from tests.admin.conftest import HOSTILE, make_action, make_connector, make_delivery, make_event, make_member
 from tests.admin.samples import LIST, make_preconfigured, make_sample, url
 
 pytestmark = pytest.mark.usefixtures("sample_type")
@@ -141,9 +141,7 @@ def test_many_are_deleted_by_force(console: Client, space: Space) -> None:
 
 def test_who_may_not_delete_deletes_nothing(client: Client, admin: User, space: Space) -> None:
     connector = make_sample(space)
-    staff = User.objects.create(username="staff", is_staff=True)
-    staff.user_permissions.set(Permission.objects.filter(codename="change_connector"))
-    client.force_login(staff)
+    client.force_login(make_member(space, "operator"))
     assert client.get(url(connector, "delete")).status_code == 403
     assert delete(client, connector).status_code == 403
     client.post(reverse(LIST), chosen(connector, confirmed="yes"))

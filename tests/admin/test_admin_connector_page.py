@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -13,7 +12,7 @@ from connectors.services import create_connector, duplicate_connector
 from connectors.services.status import observe
 from rules.models import Rule
 from spaces.models import Space
-from tests.admin.conftest import HOSTILE, make_action
+from tests.admin.conftest import HOSTILE, make_action, make_member
 from tests.admin.samples import LIST, entered, form_errors, make_preconfigured, make_sample, url
 
 pytestmark = pytest.mark.usefixtures("sample_type")
@@ -142,9 +141,7 @@ def test_switching_a_preconfigured_connector_off_is_refused_with_a_message(conso
 
 
 def test_who_may_only_look_sees_settings_and_no_form(client: Client, space: Space) -> None:
-    staff = User.objects.create(username="staff", is_staff=True)
-    staff.user_permissions.add(Permission.objects.get(codename="view_connector"))
-    client.force_login(staff)
+    client.force_login(make_member(space, "viewer"))
     connector = make_sample(space, config={"host": "seen.example"})
     text = client.get(url(connector)).content.decode()
     assert json.dumps("seen.example").replace('"', "&quot;") in text

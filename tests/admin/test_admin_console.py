@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -26,7 +26,15 @@ from rules.models import Event, Rule
 from spaces.admin.base import ModelAdmin
 from spaces.models import Space
 from spaces.services import create_api_key
-from tests.admin.conftest import HOSTILE, make_action, make_connector, make_delivery, make_entry, make_event
+from tests.admin.conftest import (
+    HOSTILE,
+    make_action,
+    make_connector,
+    make_delivery,
+    make_entry,
+    make_event,
+    make_member,
+)
 
 INDEX = "admin:index"
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -111,7 +119,10 @@ def test_the_first_page_counts_no_more_than_its_bound(
     assert [card(text, title) for title in ("Events", "Deliveries pending", "Failures")] == ["2+", "2+", "2+"]
 
 
-def test_no_query_of_the_first_page_reads_a_hot_table_whole(console: Client, space: Space) -> None:
+@pytest.mark.parametrize("role", ["superuser", "viewer"])
+def test_no_query_of_the_first_page_reads_a_hot_table_whole(console: Client, space: Space, role: str) -> None:
+    if role == "viewer":
+        console.force_login(make_member(space, role))
     with CaptureQueriesContext(connection) as queries:
         console.get(reverse(INDEX))
     hot = [model._meta.db_table for model in (Event, Delivery, EventLogEntry)]
@@ -129,17 +140,32 @@ def test_what_failed_is_escaped_on_the_first_page(console: Client, space: Space)
     assert "<img src=x" not in text
 
 
-def test_staff_sees_of_the_first_page_and_the_sidebar_what_it_may(client: Client, space: Space) -> None:
+def test_staff_sees_of_the_first_page_and_the_sidebar_what_it_may(
+    client: Client, space: Space, other_space: Space
+) -> None:
     make_entry(make_delivery(make_event(space), make_action(make_connector(space))), message="Nobody's business")
-    staff = User.objects.create(username="staff", is_staff=True)
-    staff.user_permissions.add(Permission.objects.get(codename="view_event"))
-    client.force_login(staff)
+    make_entry(make_delivery(make_event(other_space), make_action(make_connector(other_space))), message="Hers")
+    client.force_login(make_member(other_space, "viewer"))
     text = client.get(reverse(INDEX)).content.decode()
-    assert card(text, "Events") == "1"
-    assert "Deliveries" not in text
-    assert "Nobody's business" not in text
-    assert reverse("admin:rules_event_changelist") in text
-    assert reverse("admin:connectors_connector_changelist") not in text
+    for title in ("Events", "Deliveries pending", "Failures"):
+        assert card(text, title) == "1"
+    assert "Hers" in text
+    assert "business" not in text
+    assert "/api/v1/spaces/other/events" in text
+    for page, is_open in (
+        ("rules_event", True),
+        ("spaces_space", True),
+        ("spaces_apikey", False),
+        ("auth_user", False),
+    ):
+        assert (reverse(f"admin:{page}_changelist") in text) is is_open
+
+
+def test_staff_that_belongs_to_no_space_is_told_so(client: Client, space: Space) -> None:
+    client.force_login(User.objects.create(username="staff", is_staff=True))
+    text = client.get(reverse(INDEX)).content.decode()
+    assert "You belong to no space." in text
+    assert "/api/v1/spaces/" not in text
 
 
 def test_nobody_else_gets_in(client: Client, space: Space) -> None:

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from actions.models import EventLogEntry
 from connectors.models import Connector
 from spaces.models import AuditEntry, Space
-from tests.admin.conftest import HOSTILE, make_connector
+from tests.admin.conftest import HOSTILE, make_connector, make_member
 from tests.admin.samples import CANARY, make_preconfigured, url
 from tests.factories import make_connector as make_hook
+from tests.factories import space_of
 from tests.receiver import Receiver, receiver
 
 pytestmark = pytest.mark.usefixtures("sample_type")
@@ -164,10 +165,8 @@ def test_one_that_does_not_exist_is_not_found(console: Client, space: Space) -> 
     assert console.get(leads).status_code == 302
 
 
-def test_who_may_not_change_actions_sends_nothing(client: Client, hook: Connector, to: Receiver) -> None:
-    staff = User.objects.create(username="staff", is_staff=True)
-    staff.user_permissions.set(Permission.objects.filter(codename__in=["change_connector", "view_action"]))
-    client.force_login(staff)
+def test_who_may_not_operate_sends_nothing(client: Client, hook: Connector, to: Receiver) -> None:
+    client.force_login(make_member(space_of(hook), "viewer"))
     assert page(hook) not in client.get(url(hook)).content.decode()
     leads = reverse("admin:connectors_connector_execute", args=[hook.pk])
     answers = [client.get(leads), client.get(page(hook)), client.post(page(hook), written())]
