@@ -7,9 +7,7 @@ from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +17,7 @@ from connectors.transfer.exporting import export_objects
 from connectors.transfer.importing import Conflicts, ImportReport, Result, import_objects
 from connectors.transfer.kinds import Reference
 from spaces.api.fields import Flag, Text, Whole
+from spaces.api.negotiation import AnswersAlike
 from spaces.api.problems import BodyTooLarge, InvalidQuery
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
@@ -26,19 +25,6 @@ from spaces.problems import problem
 from spaces.roles import Ability
 
 _OPTIONS: Final = ("conflicts", "dry_run")
-
-
-class JsonAlways(BaseContentNegotiation):
-    """Reads by the Content-Type, and answers as the view has it whatever ``Accept`` says."""
-
-    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
-        sent = (request.content_type or "").partition(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == sent), None)
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
 
 
 class NdjsonParser(BaseParser):
@@ -116,7 +102,7 @@ class ExportViewSet(SpaceScoped[Connector]):
 
     queryset = Connector.objects.all()
     serializer_class = ExportRequestSerializer
-    content_negotiation_class = JsonAlways
+    content_negotiation_class = AnswersAlike
     pagination_class = None
     filter_backends = ()
     summaries: ClassVar = {"create": "Export objects"}
@@ -153,7 +139,7 @@ class ImportViewSet(SpaceScoped[Connector]):
     queryset = Connector.objects.all()
     serializer_class = ImportReportSerializer
     parser_classes = [NdjsonParser, YamlParser]
-    content_negotiation_class = JsonAlways
+    content_negotiation_class = AnswersAlike
     pagination_class = None
     filter_backends = ()
     summaries: ClassVar = {"create": "Import objects"}

@@ -4,7 +4,9 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
 from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
@@ -24,6 +26,7 @@ from spaces.api.administration_serializers import (
     SpaceSerializer,
 )
 from spaces.api.checked import CheckedViewSet
+from spaces.api.negotiation import AnswersAlike
 from spaces.api.permissions import IsKnown, caller_of, require
 from spaces.api.preconditions import etag, seen_versions
 from spaces.api.queries import KeysetPagination, NewestFirst
@@ -32,6 +35,7 @@ from spaces.api.views import RecordViewSet
 from spaces.models import ApiKey, AuditEntry, Membership, Space
 from spaces.roles import Ability
 from spaces.services import add_member, change_member, remove_member, revoke_api_key, rotate_api_key
+from spaces.services.audit_export import export_entries
 from spaces.versions import unchanged
 
 
@@ -188,4 +192,15 @@ class AuditViewSet(RecordViewSet[AuditEntry]):
     queryset = AuditEntry.objects.all()
     serializer_class = AuditEntrySerializer
     filterset_class = AuditFilter
-    abilities: ClassVar = dict.fromkeys(("list", "retrieve"), Ability.ADMINISTER)
+    abilities: ClassVar = dict.fromkeys(("list", "retrieve", "export"), Ability.ADMINISTER)
+    summaries: ClassVar = {"export": "Export the audit log"}
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @action(detail=False, url_path="_export", pagination_class=None, content_negotiation_class=AnswersAlike)
+    def export(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
+        """Answers with all entries that the filters let through, as CSV for a spreadsheet."""
+        return StreamingHttpResponse(
+            export_entries(self.filter_queryset(self.get_queryset())),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{self.space.slug}-audit.csv"'},
+        )

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 from uuid import uuid4
 
-from django.http import HttpResponse
+from django.contrib.auth.models import User
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.test import Client
 from django.utils import timezone
@@ -54,7 +55,12 @@ class Api:
     def __init__(self, space: Space) -> None:
         self.root = f"/api/v1/spaces/{space.slug}/"
         self.headers = {"authorization": f"Bearer {create_api_key(space, 'tests')[1]}"}
-        self._client = Client()
+        self._client = Client(raise_request_exception=False)
+
+    def sign_in(self, user: User) -> None:
+        """Send what follows in a session of this user, without the key."""
+        self.headers = {}
+        self._client.force_login(user)
 
     def send_with(self, headers: dict[str, str], method: str, path: str, body: Any = None) -> Answer:
         """Send with these headers beside the key."""
@@ -89,6 +95,8 @@ class Api:
         address = path if path.startswith("/") else self.root + path
         given = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         response = self._client.generic(method, address, content, content_type, headers=given, query_params=query)
+        if isinstance(response, StreamingHttpResponse):
+            return HttpResponse(response.getvalue(), status=response.status_code, headers=dict(response.headers))
         assert isinstance(response, HttpResponse)
         return response
 

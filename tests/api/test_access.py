@@ -14,6 +14,7 @@ from drf_spectacular.generators import SchemaGenerator
 from rest_framework.generics import ListAPIView
 from rest_framework.test import APIRequestFactory, force_authenticate
 
+from actions.models import Action
 from connectors.api.serializers import ConnectorSerializer
 from connectors.models import Connector
 from spaces.api.scope import SpaceScoped
@@ -46,6 +47,7 @@ def test_the_operations_are_all_there() -> None:
         "/api-keys/{id}/rotate",
         "/audit",
         "/audit/{id}",
+        "/audit/_export",
         "/members",
         "/members/{id}",
         "/connectors",
@@ -226,6 +228,30 @@ def test_a_body_cannot_refer_to_another_space_s_object(api: Api, space: Space, f
     own.refresh_from_db()
     assert connector_of(own).public_id == "own"
     assert rule.actions.count() == 1
+
+
+def test_another_space_s_objects_are_out_of_reach_of_many_at_once_searches_and_imports(
+    api: Api, other_space: Space, foreign: dict[str, Any]
+) -> None:
+    for kind in ("connectors", "actions", "rules"):
+        assert api.get(kind, search="foreign").ids == []
+        for verb in BULK:
+            (hidden, unknown) = api.post(f"{kind}/_bulk_{verb}", {"ids": ["foreign", "there-is-none"]}).body
+            assert (hidden["ok"], hidden["detail"]) == (False, unknown["detail"])
+    (hidden, unknown) = api.post("deliveries/_bulk_replay", {"ids": [foreign["deliveries"], 2**40]}).body
+    assert (hidden["ok"], hidden["detail"]) == (False, unknown["detail"])
+    chosen = [{"type": "connector", "id": name} for name in ("foreign", "there-is-none")]
+    answers = [api.post("exports", {"objects": [each]}) for each in chosen]
+    assert {answer.status for answer in answers} == {400}
+    assert answers[0].text.replace("foreign", "there-is-none") == answers[1].text
+    # A file from there that refers to what it leaves out finds nothing of it here.
+    lines = Api(other_space).fetch(
+        "POST", "exports", b'{"objects": [{"type": "action", "id": "foreign"}], "include_references": false}'
+    )
+    imported = api.send_raw("POST", "imports", lines.content, "application/x-ndjson")
+    assert (imported.status, "foreign" in imported.text) == (400, True)
+    assert Connector.objects.filter(public_id="foreign", enabled=True).count() == 1
+    assert not Action.objects.filter(space__slug=api.root.split("/")[4]).exists()
 
 
 def views_in_a_space() -> Iterator[type[Any]]:
