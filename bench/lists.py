@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="rows behind each list; default: 100000")
     parser.add_argument("--connectors", type=int, default=10_000, help="connectors of the space; default: 10000")
     options = parser.parse_args()
-    with _django():
+    with django_on_postgresql():
         space, client = _fill(options.rows, options.connectors)
         print(machine())
         print(f"Medians of {REPEATS} requests of {PAGE_SIZE} rows, in ms; queries of one request.\n")
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 @contextmanager
-def _django() -> Iterator[None]:
+def django_on_postgresql() -> Iterator[None]:
     """Set Django up on an empty database, so that what follows may import models."""
     with postgresql() as url:
         os.environ |= {

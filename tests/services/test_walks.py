@@ -51,6 +51,12 @@ def assert_nowhere(directory: Path, *texts: str) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_from_a_key_to_a_list_a_stale_change_and_a_creation_that_is_repeated(tmp_path: Path, to: Receiver) -> None:
+    with Switchyard(tmp_path) as switchyard:
+        assert "The walk is done." in walk("api-contract", switchyard, to)
+
+
+@pytest.mark.timeout(300)
 def test_the_life_of_a_connector_leaves_no_secret_behind_in_the_embedded_shape(tmp_path: Path, to: Receiver) -> None:
     with Switchyard(tmp_path, settings={"LOG_LEVEL": "DEBUG"}) as switchyard:
         printed = walk("connector-life", switchyard, to)
