@@ -195,7 +195,7 @@ class AuditViewSet(RecordViewSet[AuditEntry]):
     abilities: ClassVar = dict.fromkeys(("list", "retrieve", "export"), Ability.ADMINISTER)
     summaries: ClassVar = {"export": "Export the audit log"}
 
-    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR}, filters=True)
     @action(detail=False, url_path="_export", pagination_class=None, content_negotiation_class=AnswersAlike)
     def export(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
         """Answers with all entries that the filters let through, as CSV for a spreadsheet."""
