@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sso demo test test-services schema lint bench lock clean
+.PHONY: help run sso demo test test-services schema lint chaos bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ lint: $(BIN)/.dev ## Check style, types, import contracts and migrations
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+chaos: $(BIN)/.dev ## Kill, stop and flush parts of an installation under load; ARGS='--seconds 120 --seeds 1 2 3'
+	.ci/install-servers
+	$(BIN)/python -m tests.faults.chaos $(ARGS)
 
 bench: $(BIN)/.dev ## Measure the pipeline beside a naive one; ARGS=--quick is shorter
 	$(BIN)/python -m bench.pipeline $(ARGS)

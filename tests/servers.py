@@ -57,21 +57,24 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = STAR
         time.sleep(0.02)
 
 
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Run PostgreSQL with its default durability; yield the URL of an empty database."""
-    initdb, postgres = (postgresql_binary(name) for name in ("initdb", "postgres"))
-    port = free_port()
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(prefix="switchyard-pg-", ignore_cleanup_errors=True) as directory:
-        if user:
-            account = pwd.getpwnam(user)
+class PostgreSQLServer:
+    """A PostgreSQL with its default durability, whose port and data outlive restart()."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        # PostgreSQL refuses to run as root.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._port = free_port()
+        self._log = directory / "postgres.log"
+        self._process: Process | None = None
+        self.url = f"postgres://switchyard@127.0.0.1:{self._port}/postgres"
+        if self._user:
+            account = pwd.getpwnam(self._user)
             os.chown(directory, account.pw_uid, account.pw_gid)
-        data = Path(directory) / "data"
+        options = ["-U", "switchyard", "-A", "trust", "-E", "UTF8", "--locale=C"]
         made = subprocess.run(
-            [initdb, "-D", data, "-U", "switchyard", "-A", "trust", "-E", "UTF8", "--locale=C"],
-            user=user,
+            [postgresql_binary("initdb"), "-D", self._directory / "data", *options],
+            user=self._user,
             cwd=directory,
             capture_output=True,
             text=True,
@@ -79,19 +82,50 @@ def postgresql() -> Iterator[str]:
         )
         if made.returncode:
             raise ServerFault(f"initdb failed: {made.stderr}")
-        command = [str(postgres), *f"-D {data} -h 127.0.0.1 -p {port} -k {directory} -c max_connections=300".split()]
-        log = Path(directory) / "postgres.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, user=user, cwd=directory, stdout=output, stderr=output, start_new_session=True
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = f"-D {self._directory}/data -h 127.0.0.1 -p {self._port} -k {self._directory} -c max_connections=300"
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(postgresql_binary("postgres")), *options.split()],
+                user=self._user,
+                cwd=self._directory,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
-        url = f"postgres://switchyard@127.0.0.1:{port}/postgres"
+        _wait_for(self._process, lambda: _postgresql_answers(self.url), self._log)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it. SIGINT is its fast shutdown, which does not wait for clients; SIGQUIT the immediate one, a crash."""
+        if self._process is not None:
+            _stop(self._process, how)
+            self._process = None
+
+    def restart(self) -> None:
+        """End it as a crash would, and start it again: it recovers from its log."""
+        self.stop(signal.SIGQUIT)
+        self.start()
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Run PostgreSQL with its default durability; yield the URL of an empty database."""
+    with postgresql_server() as server:
+        yield fresh_database(server.url)
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgreSQLServer]:
+    """Run PostgreSQL; yield its handle."""
+    with tempfile.TemporaryDirectory(prefix="switchyard-pg-", ignore_cleanup_errors=True) as directory:
+        server = PostgreSQLServer(Path(directory))
         try:
-            _wait_for(process, lambda: _postgresql_answers(url), log)
-            yield fresh_database(url)
+            server.start()
+            yield server
         finally:
-            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
-            _stop(process, signal.SIGINT)
+            server.stop()
 
 
 def fresh_database(url: str) -> str:
