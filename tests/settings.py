@@ -11,5 +11,7 @@ atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
 
 from connectors_project.settings import *  # noqa: E402, F403  the settings are these, read with that VAR_DIR
 
+# Else each client of a test looks at every static file there is before its first request.
+WHITENOISE_AUTOREFRESH = True
 # A hash that takes a tenth of a second would be most of the time of the tests that log in.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

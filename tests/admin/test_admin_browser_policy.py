@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -28,6 +28,8 @@ DATA = {"default-src": "'none'", "frame-ancestors": "'none'"}
 
 def fetch(client: Client, path: str) -> HttpResponse:
     answer = client.get(path)
+    if isinstance(answer, StreamingHttpResponse):
+        return HttpResponse(answer.getvalue(), headers=dict(answer.headers))
     assert isinstance(answer, HttpResponse)
     return answer
 

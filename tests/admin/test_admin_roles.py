@@ -50,7 +50,7 @@ NEEDED: dict[str, dict[str, Ability]] = {
     "rules.event": {"view": READ},
     "actions.delivery": {"view": READ},
     "actions.eventlogentry": {"view": READ},
-    "spaces.auditentry": {"view": ADMINISTER},
+    "spaces.auditentry": {"view": ADMINISTER, "export": ADMINISTER},
     "spaces.space": {"view": READ, "change": ADMINISTER},
     "spaces.membership": ADMINISTRATION,
     "spaces.apikey": {"view": ADMINISTER, "add": ADMINISTER, "revoke": ADMINISTER},

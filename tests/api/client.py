@@ -18,19 +18,24 @@ from spaces.services import create_api_key
 
 
 class Answer:
-    """A response, proven to be JSON, and a problem document if it is an error."""
+    """A response, proven to be JSON or a table, and a problem document if it is an error."""
 
     def __init__(self, response: HttpResponseBase) -> None:
+        if isinstance(response, StreamingHttpResponse):
+            response = _whole(response)
         assert isinstance(response, HttpResponse)
         self.status = response.status_code
         self.headers: dict[str, str] = dict(response.headers)
         self.text = response.content.decode()
-        self.body = json.loads(self.text or "null")
+        is_file = self.headers.get("Content-Type", "").startswith("text/csv")
+        self.body: Any = None
+        if not is_file:
+            self.body = json.loads(self.text or "null")
         if self.status >= 400:
             assert self.headers["Content-Type"] == "application/problem+json"
             assert self.body["status"] == self.status
             assert self.body["detail"]
-        elif self.text:
+        elif self.text and not is_file:
             assert self.headers["Content-Type"] == "application/json"
 
     @property
@@ -96,7 +101,7 @@ class Api:
         given = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         response = self._client.generic(method, address, content, content_type, headers=given, query_params=query)
         if isinstance(response, StreamingHttpResponse):
-            return HttpResponse(response.getvalue(), status=response.status_code, headers=dict(response.headers))
+            return _whole(response)
         assert isinstance(response, HttpResponse)
         return response
 
@@ -122,6 +127,10 @@ class Api:
         while link := page.body["next"]:
             page = self.get(link.removeprefix("http://testserver"))
             yield page
+
+
+def _whole(response: StreamingHttpResponse) -> HttpResponse:
+    return HttpResponse(response.getvalue(), status=response.status_code, headers=dict(response.headers))
 
 
 def make_event(space: Space, **values: Any) -> Event:
