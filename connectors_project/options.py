@@ -23,6 +23,9 @@ _LONGEST_GROUP = 150
 _LONGEST_ISSUER = 255
 
 
+_SHORTEST_SIGNING_KEY = 32  # characters
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One setting: its name in the environment, the default as text, the parser, and help for a person.
@@ -59,6 +62,18 @@ def _flag(value: str) -> bool:
 
 def _names(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _some_names(value: str) -> list[str]:
+    if not (names := _names(value)):
+        raise ValueError("name at least one")
+    return names
+
+
+def _signing_key(value: str) -> str:
+    if value and len(value) < _SHORTEST_SIGNING_KEY:
+        raise ValueError(f"it has less than {_SHORTEST_SIGNING_KEY} characters, and could be guessed")
+    return value
 
 
 def _networks(value: str) -> list[str]:
@@ -153,7 +168,7 @@ OPTIONS = (
         "Celery broker: redis://host:6379/0 or amqp://user:password@host:5672//. Empty: a queue of files in VAR_DIR.",
         True,
     ),
-    Option("SECRET_KEY", "", _text, "Signs sessions. Embedded shape: made and kept in VAR_DIR.", True),
+    Option("SECRET_KEY", "", _signing_key, "Signs sessions. Embedded shape: made and kept in VAR_DIR.", True),
     Option(
         "SECRETS_KEYS",
         "",
@@ -161,7 +176,7 @@ OPTIONS = (
         "Keys that encrypt connectors' secrets, newest first, by comma. Embedded shape: made and kept in VAR_DIR.",
         True,
     ),
-    Option("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _names, "Host names that this installation answers to."),
+    Option("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", _some_names, "Host names that this installation answers to."),
     Option("HTTPS", "false", _flag, "Serve over https only, behind a proxy in TRUSTED_PROXIES that ends TLS."),
     Option(
         "HSTS_SECONDS",

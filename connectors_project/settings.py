@@ -1,5 +1,6 @@
 """Django settings. What an operator may set is in connectors_project.options; nothing else reads the environment."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ VAR_DIR = (BASE_DIR / _options["VAR_DIR"]).resolve()
 # The shape (DESIGN, section 9): everything on SQLite in one directory, or servers of their own.
 EMBEDDED = not _options["DATABASE_URL"] and "DATABASE_URL" not in _unusable
 DEBUG = _options["DEBUG"]
+if EMBEDDED:
+    # Database, queue and keys are files of this user, and nobody else's to read.
+    os.umask(0o077)
 
 if EMBEDDED or not _options["BROKER_URL"]:
     OPTION_PROBLEMS += check_var_dir(VAR_DIR)

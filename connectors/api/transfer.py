@@ -143,6 +143,7 @@ class ImportViewSet(SpaceScoped[Connector]):
     pagination_class = None
     filter_backends = ()
     summaries: ClassVar = {"create": "Import objects"}
+    parameters: ClassVar = {"create": _OPTIONS}
 
     @extend_schema(
         request=dict.fromkeys(MEDIA_TYPES.values(), OpenApiTypes.STR),
@@ -174,8 +175,7 @@ class ImportViewSet(SpaceScoped[Connector]):
 
 def _read_options(request: Request) -> tuple[Conflicts, bool]:
     query = request.query_params
-    wrong = {name: f"Known here: {', '.join(_OPTIONS)}." for name in query if name not in _OPTIONS}
-    wrong |= {name: "Give this parameter once." for name in _OPTIONS if len(query.getlist(name)) > 1}
+    wrong = {}
     conflicts, dry_run = query.get("conflicts", Conflicts.REFUSE.value), query.get("dry_run", "false")
     if conflicts not in set(Conflicts):
         wrong["conflicts"] = f"Use one of {', '.join(Conflicts)}."

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from connectors.transfer import kibana
 from connectors.transfer.documents import Entry
@@ -15,6 +15,8 @@ from spaces import audit
 from spaces.errors import FieldError, InvalidInput, ReadOnly
 from spaces.models import Space
 from spaces.validation import parse_model, reject
+
+MOST_ON_SQLITE: Final = 2_000  # objects; they take seconds, in which nobody else writes
 
 
 class Conflicts(StrEnum):
@@ -83,8 +85,11 @@ def import_objects(
 ) -> ImportReport:
     """Bring the objects of a file into a space, in one transaction.
 
-    Where one fails nothing changes at all, and the report has the errors of each.
+    Where one fails nothing changes at all, and the report has the errors of each. Raises InvalidInput for more objects
+    than one transaction should hold: everybody waits for it on SQLite.
     """
+    if connection.vendor == "sqlite" and len(entries) > MOST_ON_SQLITE:
+        raise reject("", f"The file has {len(entries):,} objects; here, on SQLite, one may have {MOST_ON_SQLITE:,}.")
     work = _Import(space, conflicts)
     planned = [work.plan(entry) for entry in entries]
     with transaction.atomic():

@@ -125,7 +125,11 @@ def _token_of(request: HttpRequest) -> str:
 def _open_space(request: HttpRequest, slug: str) -> ApiKey:
     """Return the key of the request, with its space, which must have that slug and be open to it."""
     try:
-        key = keys.authenticate(_token_of(request))
+        token = _token_of(request)
+        key = keys.authenticate(token)
+        if key.space.archived_at is not None:
+            keys.forget(token)  # it may have been woken since
+            key = keys.authenticate(token)
     except InvalidKey:
         raise _Refused(401, _NO_KEY, headers=_CHALLENGE) from None
     space = key.space

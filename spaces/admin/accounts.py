@@ -8,6 +8,7 @@ from django.contrib.auth.admin import UserAdmin as _DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 
 from spaces.admin.base import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from spaces.admin.recorded import RecordedAdmin
 from spaces.admin.refusals import SuperuserAdmin
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(SuperuserAdmin, DjangoUserAdmin):
+class UserAdmin(RecordedAdmin, SuperuserAdmin, DjangoUserAdmin):
     """People who may sign in to the console."""
 
     form = UserChangeForm
@@ -29,5 +30,5 @@ class UserAdmin(SuperuserAdmin, DjangoUserAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(SuperuserAdmin, DjangoGroupAdmin):
+class GroupAdmin(RecordedAdmin, SuperuserAdmin, DjangoGroupAdmin):
     """Groups of users."""

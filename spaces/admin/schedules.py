@@ -13,6 +13,7 @@ from django_celery_beat.models import (
 )
 
 from spaces.admin.base import Select, TabularInline, TextInput
+from spaces.admin.recorded import RecordedAdmin
 from spaces.admin.refusals import SuperuserAdmin
 
 for model in (PeriodicTask, ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule):
@@ -33,7 +34,7 @@ class PeriodicTaskForm(beat.PeriodicTaskForm):
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(SuperuserAdmin, beat.PeriodicTaskAdmin):
+class PeriodicTaskAdmin(RecordedAdmin, SuperuserAdmin, beat.PeriodicTaskAdmin):
     """What runs when."""
 
     form = PeriodicTaskForm
@@ -46,7 +47,7 @@ class PeriodicTaskInline(beat.PeriodicTaskInline, TabularInline):
     """The tasks of one schedule."""
 
 
-class ScheduleAdmin(SuperuserAdmin):
+class ScheduleAdmin(RecordedAdmin, SuperuserAdmin):
     """A schedule that tasks share."""
 
     inlines = [PeriodicTaskInline]

@@ -1,16 +1,17 @@
 """Spaces themselves, their members, keys and audit log."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from django_filters import CharFilter, ChoiceFilter, FilterSet, IsoDateTimeFilter
+from django_filters import CharFilter, ChoiceFilter, FilterSet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.mixins import DestroyModelMixin, ListModelMixin, RetrieveModelMixin
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,7 +30,7 @@ from spaces.api.checked import CheckedViewSet
 from spaces.api.negotiation import AnswersAlike
 from spaces.api.permissions import IsKnown, caller_of, require
 from spaces.api.preconditions import etag, seen_versions
-from spaces.api.queries import KeysetPagination, NewestFirst
+from spaces.api.queries import KeysetPagination, NewestFirst, TimeFilter
 from spaces.api.scope import SpaceScoped
 from spaces.api.views import RecordViewSet
 from spaces.models import ApiKey, AuditEntry, Membership, Space
@@ -49,6 +50,7 @@ class SpacesByName(KeysetPagination):
 class SpaceViewSet(ListModelMixin, RetrieveModelMixin, CheckedViewSet[Space]):
     """The spaces that one may see."""
 
+    has_etag = True
     permission_classes = [IsKnown]
     pagination_class = SpacesByName
     serializer_class = SpaceSerializer
@@ -95,6 +97,7 @@ class SpaceViewSet(ListModelMixin, RetrieveModelMixin, CheckedViewSet[Space]):
 class MemberViewSet(ListModelMixin, SpaceScoped[Membership]):
     """Users and groups with a role in the space."""
 
+    has_etag = True
     pagination_class = NewestFirst
     lookup_field = "id"
     lookup_value_converter = "int"
@@ -135,9 +138,10 @@ class MemberViewSet(ListModelMixin, SpaceScoped[Membership]):
         return dict(serializer.validated_data)
 
 
-class ApiKeyViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, SpaceScoped[ApiKey]):
+class ApiKeyViewSet(ListModelMixin, SpaceScoped[ApiKey]):
     """Keys to the space. The key itself is in the answer that makes it, and never again."""
 
+    has_etag = True
     pagination_class = NewestFirst
     lookup_field = "id"
     lookup_value_converter = "int"
@@ -156,10 +160,14 @@ class ApiKeyViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Revokes it: nobody gets in with it any more. It stays in the list, so that what it did stays attributable."""
-        return super().destroy(request, *args, **kwargs)
+        row = self.get_object()
+        with unchanged(row, seen_versions(request)):
+            revoke_api_key(row)
+        return Response(status=204)
 
-    def perform_destroy(self, instance: ApiKey) -> None:
-        revoke_api_key(instance)
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        row = self.get_object()
+        return Response(self.get_serializer(row).data, headers=etag(row))
 
     @extend_schema(request=RotationSerializer, responses={201: NewApiKeySerializer})
     @action(detail=True, methods=["post"], url_path="rotate", serializer_class=RotationSerializer)
@@ -168,11 +176,13 @@ class ApiKeyViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
         given = RotationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         address = request.path.rsplit("/", 2)[0]
-        return self._made(address, *rotate_api_key(self.get_object(), given.validated_data["overlap"]))
+        overlap = timedelta(seconds=given.validated_data["overlap"])
+        return self._made(address, *rotate_api_key(self.get_object(), overlap))
 
     def _made(self, address: str, row: ApiKey, token: str) -> Response:
         shown = NewApiKeySerializer(row, context={"key": token}).data
-        return Response(shown, status=201, headers={"Location": f"{address}/{row.pk}", "Cache-Control": "no-store"})
+        headers = {"Location": f"{address}/{row.pk}", "Cache-Control": "no-store", **etag(row)}
+        return Response(shown, status=201, headers=headers)
 
 
 class AuditFilter(FilterSet):
@@ -182,8 +192,8 @@ class AuditFilter(FilterSet):
     actor = CharFilter(label="User name, or name and prefix of an API key.")
     actor_kind = ChoiceFilter(choices=AuditEntry.Kind.choices, label="Who acts.")
     object_id = CharFilter(label="Public ID of what was changed.")
-    since = IsoDateTimeFilter("time", "gte", label="Not before this time.")
-    until = IsoDateTimeFilter("time", "lt", label="Before this time.")
+    since = TimeFilter("time", "gte", label="Not before this time.")
+    until = TimeFilter("time", "lt", label="Before this time.")
 
 
 class AuditViewSet(RecordViewSet[AuditEntry]):

@@ -1,16 +1,16 @@
 """Spaces, members, keys and audit entries, as the API shows them."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 from rest_framework import serializers
 
-from spaces.api.fields import Flag, Text
+from spaces.api.fields import Flag, Text, Whole
 from spaces.api.serializers import JSON_FIELDS, KnownFields, ObjectSerializer, StrictSerializer
 from spaces.models import ApiKey, AuditEntry, Membership, Space
 from spaces.roles import MEMBER_CHOICES, Role
 from spaces.services import archive_space, create_api_key, create_space, update_space
+from spaces.services.keys import LONGEST_OVERLAP
 
 
 class SpaceSerializer(ObjectSerializer[Space]):
@@ -86,7 +86,7 @@ class ApiKeySerializer(KnownFields, serializers.ModelSerializer[ApiKey]):
 
     serializer_field_mapping = JSON_FIELDS
 
-    role = serializers.ChoiceField(Role.choices, default=Role.EDITOR.value, help_text="What it may do.")
+    role = serializers.ChoiceField(Role.choices, help_text="What it may do.")
 
     class Meta:
         model = ApiKey
@@ -129,7 +129,9 @@ class NewApiKeySerializer(ApiKeySerializer):
 class RotationSerializer(StrictSerializer):
     """How long the former key stays."""
 
-    overlap = serializers.DurationField(default=timedelta(hours=24), help_text="Seconds; 24 hours unless sent.")
+    overlap = Whole(
+        default=24 * 3600, min_value=0, max_value=int(LONGEST_OVERLAP.total_seconds()), help_text="Seconds."
+    )
 
 
 class AuditEntrySerializer(serializers.ModelSerializer[AuditEntry]):

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from spaces.models import ApiKey
 from spaces.services import InvalidKey, authenticate_key
 
+ENDED = "This API key is unknown, expired or revoked."
 SCHEMES = (b"bearer", b"apikey")
 
 
@@ -21,7 +22,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         try:
             return AnonymousUser(), authenticate_key(token.strip().decode("ascii"))
         except (InvalidKey, UnicodeDecodeError):
-            raise AuthenticationFailed("This API key is unknown, expired or revoked.") from None
+            raise AuthenticationFailed(ENDED) from None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="switchyard"'

@@ -1,12 +1,21 @@
 """What holds for every request to the API, before a view does anything."""
 
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
+from django.http.request import RawPostDataException
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from spaces.api.authentication import ENDED
 from spaces.api.idempotency import HEADER, Once
+from spaces.api.queries import check_parameters
+from spaces.models import ApiKey
+from spaces.services import InvalidKey, reload_key
 
 ModelT_co = TypeVar("ModelT_co", bound=Model, covariant=True)
 
@@ -19,12 +28,31 @@ class CheckedViewSet(GenericViewSet[ModelT_co]):
     # Actions that change nothing, so that they may be repeated.
     repeatable: ClassVar[frozenset[str]] = frozenset()
 
+    # Query parameters that an action takes, beside those of the filters of a list.
+    parameters: ClassVar[Mapping[str, Collection[str]]] = {}
+    # Whether an answer that shows one object has an ETag.
+    has_etag: ClassVar[bool] = False
+
     _once: Once | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        check_parameters(request, self)
         if request.method == "POST" and HEADER in request.headers and self.action not in self.repeatable:
             self._once = Once(request, withholds=self.action in self.shown_once)
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        if request.method in SAFE_METHODS or not (request.auth or request.user.is_authenticated):
+            return
+        # A body may be long on its way. What it asks for is done by who is in when it has come, not when it began.
+        with suppress(RawPostDataException):  # a form, which CSRF's check has read
+            _ = request._request.body
+        if isinstance(request.auth, ApiKey):
+            try:
+                request.auth = reload_key(request.auth)
+            except InvalidKey:
+                raise AuthenticationFailed(ENDED) from None
 
     def check_permissions(self, request: Request) -> None:
         # First the rate: a refusal is written down, and nobody may have that done without end.

@@ -11,8 +11,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from spaces.api.permissions import caller_of
-from spaces.models import ApiKey
+from spaces.api.permissions import caller_name
 from spaces.services import idempotency
 from spaces.services.idempotency import KeyReused, StoredAnswer, Unfinished
 
@@ -60,8 +59,7 @@ class Once:
         self._key = request.headers[HEADER]
         if not KEY_FORM.fullmatch(self._key):
             raise InvalidIdempotencyKey
-        caller = caller_of(request)
-        self._caller = f"{'key' if isinstance(caller, ApiKey) else 'user'}:{caller.pk}"
+        self._caller = caller_name(request)
         self._withholds = withholds
         try:
             former = idempotency.begin(self._caller, self._key, _fingerprint(request._request))

@@ -14,6 +14,7 @@ from spaces.access import Caller, abilities_in
 from spaces.errors import ReadOnly
 from spaces.models import ApiKey, Space
 from spaces.roles import OF_ARCHIVED, Ability, least_role
+from spaces.services.limits import is_news
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -35,6 +36,12 @@ def caller_of(request: Request) -> Caller:
     if isinstance(request.auth, ApiKey):
         return request.auth
     return request.user if isinstance(request.user, User) else AnonymousUser()
+
+
+def caller_name(request: Request) -> str:
+    """Return what tells this caller from any other."""
+    caller = caller_of(request)
+    return f"{'key' if isinstance(caller, ApiKey) else 'user'}:{caller.pk}"
 
 
 class IsKnown(BasePermission):
@@ -64,13 +71,14 @@ class IsAllowedInSpace(IsKnown):
 def require(ability: Ability, space: Space, request: Request) -> None:
     """Raise PermissionDenied unless the request may do this in the space, ReadOnly where the space is archived."""
     if ability not in abilities_in(space, caller_of(request)):
-        audit.record(
-            "permission.refused",
-            space=space,
-            object_id=space.slug,
-            object_name=space.name,
-            after={"ability": ability.value, "method": request.method, "path": request.path[:500]},
-        )
+        if is_news("refusal", caller_name(request), space.slug, ability):
+            audit.record(
+                "permission.refused",
+                space=space,
+                object_id=space.slug,
+                object_name=space.name,
+                after={"ability": ability.value, "method": request.method, "path": request.path[:500]},
+            )
         raise PermissionDenied(f'This needs the role "{least_role(ability).value}" in the space, or one above it.')
     if space.archived_at is not None and ability not in OF_ARCHIVED:
         raise ReadOnly(f'The space "{space.slug}" is archived: it can be read, and takes no events and no changes.')

@@ -1,10 +1,12 @@
 """Every error under ``/api/`` as RFC 9457 ``application/problem+json``."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -16,9 +18,12 @@ from spaces.problems import problem
 from spaces.validation import extend
 from spaces.versions import Stale
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "/api/"
 NOT_FOUND = "There is nothing at this address, or it is not yours to see."
 STALE = "Somebody changed this since you read it. Read it again, and send your change with its new ETag."
+BUSY = "The database does not answer now, or is busy for too long. Nothing was done: send the request again."
 NON_FIELD = "non_field_errors"
 
 
@@ -54,6 +59,9 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> HttpRespon
             return error.response
         case Stale():
             return problem(412, STALE)
+        case OperationalError() | InterfaceError():
+            logger.error("The database failed a request: %s", error)
+            return problem(503, BUSY, headers={"Retry-After": "5"})
         case InvalidQuery():
             parameters = [{"name": name, "detail": detail} for name, detail in error.parameters.items()]
             return problem(400, "The query string cannot be used.", parameters=parameters)

@@ -9,7 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BooleanField, Count, Func, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.db.models.sql.compiler import SQLCompiler
-from django_filters import CharFilter, Filter, FilterSet, TypedChoiceFilter
+from django_filters import CharFilter, Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.pagination import CursorPagination
@@ -22,6 +23,7 @@ from spaces.api.problems import InvalidQuery
 ModelT = TypeVar("ModelT", bound=Model)
 
 LARGEST_KEY = 2**63 - 1
+FILTERED = ("list", "export")  # actions that the filters of a view narrow
 
 
 class Holds(Func):
@@ -67,6 +69,23 @@ def _describe(each: Filter, schema: dict[str, Any]) -> None:
     decorate(each)
 
 
+class _TimeField(IsoDateTimeField):
+    """A time that the database can compare."""
+
+    def clean(self, value: Any) -> Any:
+        time = super().clean(value)
+        try:
+            return time and time.astimezone(dt.UTC)
+        except OverflowError:
+            raise forms.ValidationError("This time is out of range.") from None
+
+
+class TimeFilter(IsoDateTimeFilter):
+    """A time in ISO 8601."""
+
+    field_class = _TimeField
+
+
 class NamedFilter(FilterSet):
     """What a list of things that people name can be narrowed to."""
 
@@ -77,29 +96,36 @@ class NamedFilter(FilterSet):
         return rows.filter(Q(name__icontains=value) | Q(public_id__icontains=value))
 
 
+def check_parameters(request: Request, view: Any) -> None:
+    """Raise InvalidQuery for a parameter that the address does not take, that is repeated, or that has no value."""
+    known = set(view.parameters.get(view.action or "", ()))
+    if view.action in FILTERED:
+        filters = getattr(getattr(view, "filterset_class", None), "base_filters", {})
+        known |= {*filters, *(("cursor", "page_size", "ordering") if view.paginator else ())}
+    wrong = {}
+    for name, values in request.query_params.lists():
+        if name not in known:
+            allowed = f"Known here: {', '.join(sorted(known))}." if known else "This address takes none."
+            wrong[name] = f"There is no such parameter. {allowed}"
+        elif len(values) > 1:
+            wrong[name] = "Give this parameter once."
+        elif not values[0]:
+            wrong[name] = "Give a value, or leave the parameter out."
+    if wrong:
+        raise InvalidQuery(wrong)
+
+
 class QueryFilter(DjangoFilterBackend):
-    """Applies a list view's filterset. An unknown or repeated parameter, or a value of the wrong form, is a 400."""
+    """Applies a list view's filterset. A value of the wrong form is a 400."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[ModelT], view: APIView) -> QuerySet[ModelT]:
-        filterset, known = None, set[str]()
-        if not getattr(view, "detail", False):
-            filterset = self.get_filterset(request, queryset, view)
-            known = {"cursor", "page_size", "ordering", *(filterset.filters if filterset else ())}
-        known |= set(getattr(view, "parameters", {}).get(getattr(view, "action", ""), ()))
-        wrong = {}
-        for name, values in request.query_params.lists():
-            if name not in known:
-                allowed = f"Known here: {', '.join(sorted(known))}." if known else "This address takes none."
-                wrong[name] = f"There is no such parameter. {allowed}"
-            elif len(values) > 1:
-                wrong[name] = "Give this parameter once."
-            elif not values[0]:
-                wrong[name] = "Give a value, or leave the parameter out."
-        if filterset is not None and not filterset.is_valid():
-            wrong |= {name: " ".join(details) for name, details in filterset.errors.items()}
-        if wrong:
-            raise InvalidQuery(wrong)
-        return queryset if filterset is None else filterset.qs
+        filterset = None if getattr(view, "detail", False) else self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise InvalidQuery({name: " ".join(details) for name, details in filterset.errors.items()})
+        rows: QuerySet[ModelT] = filterset.qs
+        return rows
 
 
 class KeysetPagination(CursorPagination):

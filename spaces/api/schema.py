@@ -138,17 +138,12 @@ class OperationSchema(AutoSchema):
     def _has_version(self) -> bool:
         """Whether the answer shows one object that has an ETag."""
         view: Any = self.view
-        return (
-            view.queryset is not None
-            and hasattr(view.queryset.model, "version")
-            and view.action in ("retrieve", "create", "update", "partial_update")
-        )
+        return view.has_etag and view.action in ("retrieve", "create", "update", "partial_update", "rotate")
 
     def _takes(self, header: str) -> bool:
         view: Any = self.view
         if header == "If-Match":
-            has_version = view.queryset is not None and hasattr(view.queryset.model, "version")
-            return has_version and view.action in ("update", "partial_update", "destroy")
+            return view.has_etag and view.action in ("update", "partial_update", "destroy")
         return self.method == "POST" and view.action not in view.repeatable
 
     def _failures(self) -> Iterator[str]:

@@ -6,7 +6,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from spaces.api.permissions import caller_of
+from spaces.api.permissions import caller_name, caller_of
 from spaces.models import ApiKey
 from spaces.services.limits import TooMany, count_request
 
@@ -24,9 +24,8 @@ class CallerThrottle(BaseThrottle):
         if caller.pk is None:
             return True
         own = caller.max_requests_per_minute if isinstance(caller, ApiKey) else None
-        kind = "key" if isinstance(caller, ApiKey) else "user"
         try:
-            count_request(f"{kind}:{caller.pk}", settings.API_RATE if own is None else own)
+            count_request(caller_name(request), settings.API_RATE if own is None else own)
         except TooMany as refusal:
             self._wait = refusal.wait
             return False

@@ -44,6 +44,7 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
     The serializer's create and update, perform_destroy and switch call the services.
     """
 
+    has_etag = True
     standing: ClassVar[Mapping[str, Ability]] = dict.fromkeys(
         ("bulk_enable", "bulk_disable", "bulk_delete"), Ability.EDIT
     )

@@ -1,6 +1,14 @@
 """Use cases of spaces, their members and their API keys."""
 
-from spaces.services.keys import InvalidKey, authenticate_key, create_api_key, live_keys, revoke_api_key, rotate_api_key
+from spaces.services.keys import (
+    InvalidKey,
+    authenticate_key,
+    create_api_key,
+    live_keys,
+    reload_key,
+    revoke_api_key,
+    rotate_api_key,
+)
 from spaces.services.members import add_member, change_member, remove_member
 from spaces.services.single_sign_on import Person, SignInRefused, SignInRules, sign_in
 from spaces.services.spaces import (
@@ -27,6 +35,7 @@ __all__ = [
     "create_api_key",
     "create_space",
     "live_keys",
+    "reload_key",
     "remove_member",
     "revoke_api_key",
     "rotate_api_key",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from spaces import audit
@@ -39,6 +39,8 @@ def create_api_key(
     name = clean_name(name)
     if max_requests_per_minute is not None:
         clean_number(max_requests_per_minute, "/max_requests_per_minute", 1, HIGHEST_RATE)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise reject("/expires_at", "Name a time to come, or leave it out.")
     token = KEY_PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         key = ApiKey.objects.create(
@@ -57,33 +59,40 @@ def create_api_key(
 def rotate_api_key(key: ApiKey, overlap: timedelta = timedelta(hours=24)) -> tuple[ApiKey, str]:
     """Make a key of the same name and role; the former one ends after ``overlap``. Return the new one and its text.
 
-    Raises InvalidInput for a key that is no longer live.
+    Raises InvalidInput for a key that is no longer live, or that has a live successor already.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise reject("/overlap", f"Use 0 to {LONGEST_OVERLAP.total_seconds():.0f} seconds.")
     with transaction.atomic():
-        row = ApiKey.objects.select_for_update().select_related("space").get(pk=key.pk)
+        row = ApiKey.objects.select_for_update(of=("self",)).select_related("space", "successor").get(pk=key.pk)
         if not row.is_live:
             raise reject("", "This key is no longer live: make another.")
-        successor = create_api_key(
+        former = row.successor
+        if former is not None and former.is_live:
+            raise reject("", f"This key was rotated to {former.prefix}…: rotate that one, or revoke it if it is lost.")
+        # Its own end is that of the overlap by now, if it was rotated before.
+        made, token = create_api_key(
             row.space,
             row.name,
-            row.expires_at,
+            former.expires_at if former else row.expires_at,
             role=row.role,
             max_requests_per_minute=row.max_requests_per_minute,
         )
         ends = timezone.now() + overlap
         if row.expires_at is None or row.expires_at > ends:
             row.expires_at = ends
-            row.save(update_fields=["expires_at"])
+        row.successor = made
+        row.version += 1
+        row.save(update_fields=["expires_at", "successor", "version"])
         _record("api_key.rotate", row)
-    return successor
+    return made, token
 
 
 def revoke_api_key(key: ApiKey) -> None:
     """Make the key useless at once; revoking twice keeps the first time."""
     with transaction.atomic():
-        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        revoked = {"revoked_at": timezone.now(), "version": F("version") + 1}
+        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(**revoked):
             _record("api_key.revoke", key)
 
 
@@ -102,6 +111,14 @@ def authenticate_key(token: str) -> ApiKey:
         raise InvalidKey
     _note_use(key)
     return key
+
+
+def reload_key(key: ApiKey) -> ApiKey:
+    """Return the key, and its space, as they are now; raise InvalidKey when it has ended."""
+    row = ApiKey.objects.select_related("space").filter(pk=key.pk).first()
+    if row is None or not row.is_live:
+        raise InvalidKey
+    return row
 
 
 def live_keys(ids: Iterable[int]) -> set[int]:

@@ -46,6 +46,11 @@ def count_request_of_key(key: ApiKey) -> None:
     count_request(f"key:{key.pk}", key.max_requests_per_minute or 0)
 
 
+def is_news(*about: str) -> bool:
+    """Whether this has not been said in this process for a minute; what repeats need not be written down each time."""
+    return _here.hit(RateLimitItemPerMinute(1), "news", *about)
+
+
 def count_events(space: Space, events: int) -> None:
     """Count events that a space is sent; raise TooMany, or TooManyAtOnce for what no wait would let in."""
     if not space.max_events_per_second:

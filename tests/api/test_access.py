@@ -18,7 +18,7 @@ from actions.models import Action
 from connectors.api.serializers import ConnectorSerializer
 from connectors.models import Connector
 from spaces.api.scope import SpaceScoped
-from spaces.models import Space
+from spaces.models import ApiKey, Space
 from spaces.services import create_api_key, revoke_api_key
 from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
 from tests.factories import connector_of, make_action, make_connector, make_rule
@@ -121,7 +121,8 @@ def test_both_schemes_are_taken(space: Space) -> None:
 def test_a_revoked_or_expired_key_is_refused(space: Space) -> None:
     revoked, token = create_api_key(space, "tests")
     revoke_api_key(revoked)
-    _, expired = create_api_key(space, "tests", timezone.now() - timedelta(seconds=1))
+    ended, expired = create_api_key(space, "tests")
+    ApiKey.objects.filter(pk=ended.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     for each in (token, expired):
         path = f"/api/v1/spaces/{space.slug}/rules"
         assert answer_to(Client(), "GET", path, authorization=f"Bearer {each}").status == 401

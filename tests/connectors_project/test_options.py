@@ -16,7 +16,7 @@ from connectors_project.management.commands.options import options_table
 from connectors_project.options import OPTIONS, check_var_dir, keep_in_file, kept_keys, read_options
 from tests.servers import ROOT
 
-CANARY = "canary-hunter2"
+CANARY = "canary-hunter2-canary-hunter2-canary"
 
 
 def problems(monkeypatch: pytest.MonkeyPatch, **given: str) -> dict[str, str]:

@@ -74,7 +74,8 @@ def test_a_wrong_revoked_or_expired_key_opens_nothing() -> None:
     space = make_space()
     key, revoked = create_api_key(space, "revoked")
     revoke_api_key(key)
-    _, expired = create_api_key(space, "expired", timezone.now() - timedelta(seconds=1))
+    ended, expired = create_api_key(space, "expired")
+    ApiKey.objects.filter(pk=ended.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     _, live = create_api_key(space, "live", timezone.now() + timedelta(hours=1))
     for token in ("", "sy_wrong", live[:-1], live + "x", revoked, expired):
         with pytest.raises(InvalidKey):
