@@ -5,9 +5,10 @@ from typing import Any, ClassVar, TypeVar
 
 from django import forms
 from django.core import signing
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, Count, Func, Model, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import BooleanField, Count, DateTimeField, Func, Model, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast, Coalesce
 from django.db.models.sql.compiler import SQLCompiler
 from django_filters import CharFilter, Filter, FilterSet, IsoDateTimeFilter, TypedChoiceFilter
 from django_filters.fields import IsoDateTimeField
@@ -98,7 +99,9 @@ class NamedFilter(FilterSet):
 
 def check_parameters(request: Request, view: Any) -> None:
     """Raise InvalidQuery for a parameter that the address does not take, that is repeated, or that has no value."""
-    known = set(view.parameters.get(view.action or "", ()))
+    if view.action is None:
+        return  # OPTIONS, or a method that the address has not, which is what to tell
+    known = set(view.parameters.get(view.action, ()))
     if view.action in FILTERED:
         filters = getattr(getattr(view, "filterset_class", None), "base_filters", {})
         known |= {*filters, *(("cursor", "page_size", "ordering") if view.paginator else ())}
@@ -147,7 +150,7 @@ class KeysetPagination(CursorPagination):
         size = self._read_page_size(request)
         position = self._read_cursor(request)
         backwards, *after = position or (False,)
-        column = self.orderings[self.ordering.lstrip("-")]
+        queryset, column = self._comparable(queryset, self.orderings[self.ordering.lstrip("-")])
         descending = self.ordering.startswith("-") is not backwards
         sign, step = ("-", "lt") if descending else ("", "gt")
         if after:
@@ -157,9 +160,20 @@ class KeysetPagination(CursorPagination):
         page = rows[:size]
         if backwards:
             page.reverse()
-        self._next = self._link(False, page[-1]) if page and (more or backwards) else None
-        self._previous = self._link(True, page[0]) if page and (more if backwards else after) else None
+        self._next = self._link(False, page[-1], column) if page and (more or backwards) else None
+        self._previous = self._link(True, page[0], column) if page and (more if backwards else after) else None
         return page
+
+    def _comparable(self, queryset: Any, column: str) -> tuple[Any, str]:
+        """Return the rows and the column to order them by.
+
+        SQLite keeps times as text, of the database's own with three digits of a second, of Python's with six: equal
+        ones differ, so that there the text itself is what is ordered and compared.
+        """
+        is_time = isinstance(queryset.model._meta.get_field(column), DateTimeField)
+        if not is_time or connection.vendor != "sqlite":
+            return queryset, column
+        return queryset.annotate(position=Cast(column, TextField())), "position"
 
     def get_next_link(self) -> str | None:
         return self._next
@@ -167,8 +181,8 @@ class KeysetPagination(CursorPagination):
     def get_previous_link(self) -> str | None:
         return self._previous
 
-    def _link(self, backwards: bool, row: Model) -> str:
-        value = getattr(row, self.orderings[self.ordering.lstrip("-")])
+    def _link(self, backwards: bool, row: Model, column: str) -> str:
+        value = getattr(row, column)
         if isinstance(value, dt.datetime):
             value = value.isoformat()
         cursor = signing.dumps([self.ordering, backwards, value, row.pk], salt=__name__)

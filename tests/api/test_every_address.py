@@ -122,3 +122,8 @@ def test_a_fault_of_ours_is_500_and_tells_nothing(
     answer = send(space, method, path, b"{}")
     assert (answer.status, answer.body["title"]) == (500, "Internal Server Error")
     assert "S3CR3T" not in answer.text
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_a_method_that_it_has_not_is_405_whatever_else_is_wrong(space: Space, path: str) -> None:
+    assert send(space, "TRACE", f"{path}?no_such_parameter=1").status == 405

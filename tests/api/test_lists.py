@@ -113,6 +113,19 @@ def test_rows_with_equal_values_are_each_met_once(api: Api, space: Space, orderi
     assert len(met) == len(set(met)) == 9
 
 
+@pytest.mark.parametrize("ordering", ["created_at", "-created_at", "updated_at", "-updated_at"])
+def test_times_of_the_database_and_of_ours_are_one_order(api: Api, space: Space, ordering: str) -> None:
+    """SQLite's own have three digits of a second, Python's six."""
+    for number in range(7):
+        make_connector(space, public_id=f"c-{number}")
+    for name in ("c-1", "c-4"):
+        api.patch(f"connectors/{name}", {"name": "Changed"})
+    forth = [row for page in api.pages("connectors", ordering=ordering, page_size=2) for row in page.ids]
+    assert sorted(forth) == [f"c-{number}" for number in range(7)]
+    back = [row for page in api.pages("connectors", ordering=ordering.lstrip("-"), page_size=3) for row in page.ids]
+    assert sorted(back) == sorted(forth)
+
+
 def test_order_is_the_one_that_was_asked_for(api: Api, space: Space) -> None:
     for name, id_ in (("b", "x"), ("a", "z"), ("c", "y")):
         make_connector(space, name=name, public_id=id_)
