@@ -21,6 +21,7 @@ from connectors.outcomes import Reason
 from rules.conditions import bind
 from rules.evaluation.envelope import StoredEvent, read_events
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
+from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
 
@@ -162,12 +163,13 @@ def _match(event: StoredEvent, rules: RuleSet) -> list[Planned]:
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
+    make = _render if event.hop <= MAX_HOPS else _stop_loop
     for rule in rules.candidates(envelope):
         if rule.condition is not None:
             bound = bound or bind(envelope)
             if not rule.condition.evaluate(bound).matched:
                 continue
-        planned.extend(_render(event, rules, rule, link) for link in rule.links)
+        planned.extend(make(event, rules, rule, link) for link in rule.links)
     return planned
 
 
@@ -195,7 +197,12 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
             failure = (Reason.TOO_LARGE, str(error))
         except TemplateError as error:
             failure = (Reason.TEMPLATE_ERROR, str(error))
-    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure)
+    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure, event.hop)
+
+
+def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
+    failure = (Reason.LOOP, f"{MAX_HOPS} deliveries, one after the other, led to this event: that is taken for a loop.")
+    return Planned(event.space_id, event.id, rule.public_id, link.target, {}, failure, event.hop)
 
 
 evaluator = Evaluator()

@@ -19,6 +19,7 @@ from rules.services.quotas import SpaceIsFull, admit_events
 from rules.sources import binary_mode, keys
 from rules.sources.bodies import EventReader, Outcome, PlainEnvelope
 from rules.sources.cloudevents import check_text
+from rules.sources.origins import HOP_HEADER, origin_in_headers, with_origin
 from spaces.api.authentication import SCHEMES
 from spaces.api.idempotency import KEY_FORM, InvalidIdempotencyKey
 from spaces.api.problems import NOT_FOUND
@@ -74,6 +75,8 @@ def accept(request: HttpRequest, slug: str) -> HttpResponse:
         key = _open_space(request, slug)
         count_request_of_key(key)
         incoming = _read_events(request, key.space)
+        if HOP_HEADER in request.META:
+            incoming = _with_origin(request, incoming)
         if isinstance(incoming, IncomingEvent):
             return _answer_one(incoming, *_store(key, [incoming]))
         events = [outcome for outcome in incoming if isinstance(outcome, IncomingEvent)]
@@ -96,6 +99,13 @@ def accept(request: HttpRequest, slug: str) -> HttpResponse:
 def _store(key: ApiKey, events: Sequence[IncomingEvent]) -> list[Acceptance]:
     admit_events(key.space, len(events))
     return accept_events(key.space_id, events, key_id=key.pk)
+
+
+def _with_origin(request: HttpRequest, incoming: IncomingEvent | list[Outcome]) -> IncomingEvent | list[Outcome]:
+    origin = origin_in_headers(request.META)
+    if isinstance(incoming, IncomingEvent):
+        return with_origin(incoming, origin)
+    return [event if isinstance(event, InvalidInput) else with_origin(event, origin) for event in incoming]
 
 
 def _wait(refusal: TooMany) -> HttpResponse:
