@@ -18,9 +18,9 @@ FAILING_AFTER: Final = 3  # tries of one delivery
 
 # What the system tells of in its own events; each has a partial index, so that nothing is written to find it.
 UNANNOUNCED: Final = models.Q(state="dead") & (
-    models.Q(announced_at=None) | ~models.Q(announced_at=models.F("finished_at"))
+    models.Q(announced_at=None) | models.Q(announced_at__lt=models.F("finished_at"))
 )
-FAILING: Final = models.Q(state="pending", attempts__gte=models.F("replayed_from") + FAILING_AFTER)
+FAILING: Final = models.Q(finished_at=None, attempts__gte=models.F("replayed_from") + FAILING_AFTER)
 
 
 class Action(models.Model):

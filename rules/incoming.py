@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-
 HOP_ATTRIBUTE: Final = "switchyardhop"
 MAX_HOPS: Final = 8  # an event beyond them makes no delivery that is sent
 
@@ -27,7 +26,8 @@ class IncomingEvent:
     """A checked event, ready to store: JSON is already text, and safe for every database (no NUL, no surrogates).
 
     ``time`` is aware. ``extensions`` is a JSON object as text, ``data`` any JSON value as text or None. ``digest``
-    is 16 bytes over all that the sender sent, and tells a repeat from a clash. ``origin`` is None where nothing led to it.
+    is 16 bytes over all that the sender sent, and tells a repeat from a clash. ``origin`` is None where nothing led to
+    the event.
     """
 
     source: str

@@ -74,7 +74,7 @@ class FailureSpell(models.Model):
 
 
 class RetentionMark(models.Model):
-    """How far what a space keeps no longer has been deleted: nothing of it is left below these keys."""
+    """How far what a space does not keep any longer was deleted: below these keys nothing of it is left to delete."""
 
     space = models.OneToOneField(Space, on_delete=models.CASCADE, primary_key=True, related_name="+")
     log_entry_id = models.BigIntegerField(default=0)

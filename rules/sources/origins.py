@@ -20,6 +20,12 @@ def origin_in_headers(environ: Mapping[str, Any]) -> Origin:
     return Origin(_hop(digits), f"deliveries/{webhook_id}" if _UUID.fullmatch(webhook_id) else "")
 
 
+def hop_of_refused(environ: Mapping[str, Any]) -> int:
+    """Return the hop in the headers of a request that was refused, 0 where there is none that can be read."""
+    digits = environ.get(HOP_HEADER, "")
+    return _hop(digits) if _is_hop(digits) else 0
+
+
 def origin_in_envelope(value: object) -> Origin:
     """Return the origin of an event whose envelope has the hop of the event before; raise InvalidInput."""
     # In the binary mode every attribute is text.
