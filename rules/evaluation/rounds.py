@@ -5,7 +5,7 @@ A round is one transaction: the batches it took are deleted, and the deliveries 
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -217,8 +217,10 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
 
 
 def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
-    failure = (Reason.LOOP, f"{MAX_HOPS} deliveries, one after the other, led to this event: that is taken for a loop.")
-    return Planned(event.space_id, event.id, rule.public_id, link.target, {}, failure, event.hop)
+    # Rendered all the same: a person who knows that it is no loop may send it.
+    planned = _render(event, rules, rule, link)
+    detail = f"{MAX_HOPS} deliveries, one after the other, led to its event: that is taken for a loop."
+    return replace(planned, failure=(Reason.LOOP, detail))
 
 
 evaluator = Evaluator()
