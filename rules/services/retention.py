@@ -26,7 +26,7 @@ from spaces.models import Space
 
 ERRAND: Final = "retention"
 RUN_EVERY: Final = timedelta(hours=1)  # from the end of one run over a space to the next
-_SPAN: Final = {"postgresql": 5000, "sqlite": 1000}  # keys of one step; a step is one short transaction
+_SPAN: Final = {"postgresql": 5000, "sqlite": 250}  # keys of one step; a step is one short transaction
 _NOTED_EVERY: Final = 20  # steps that found nothing
 _REST: Final = 1.0  # pause after a step, in times of what the step took: ingest comes first
 _SHORTEST_REST: Final = 0.005  # seconds
