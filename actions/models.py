@@ -1,6 +1,7 @@
 """Actions, the deliveries they make, and the event log."""
 
 import uuid
+from typing import Final
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -13,6 +14,13 @@ from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
 REASONS = [(reason.value, reason.value) for reason in Reason]
+FAILING_AFTER: Final = 3  # tries of one delivery
+
+# What the system tells of in its own events; each has a partial index, so that nothing is written to find it.
+UNANNOUNCED: Final = models.Q(state="dead") & (
+    models.Q(announced_at=None) | models.Q(announced_at__lt=models.F("finished_at"))
+)
+FAILING: Final = models.Q(finished_at=None, attempts__gte=models.F("replayed_from") + FAILING_AFTER)
 
 
 class Action(models.Model):
@@ -85,11 +93,15 @@ class Delivery(models.Model):
     replayed_from = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="Attempts before it was sent again by hand; only later ones count as tries."
     )
+    hop = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Hop of its event.")
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     last_reason = models.CharField(max_length=20, blank=True, default="", db_default="", choices=REASONS)
     last_detail = models.TextField(blank=True, default="", db_default="")
+    announced_at = models.DateTimeField(
+        null=True, editable=False, help_text="The end of which switchyard.delivery.dead told."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -105,6 +117,8 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
             models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
+            models.Index(fields=["id"], name="delivery_unannounced", condition=UNANNOUNCED),
+            models.Index(fields=["space", "connector"], name="delivery_failing", condition=FAILING),
         ]
 
     def __str__(self) -> str:

@@ -55,6 +55,13 @@ def load_connectors_file() -> None:
         connections.close_all()
 
 
+def tell_of_refusals() -> None:
+    """Let this process, which takes in events, tell of those that it refuses."""
+    from rules.sources.refusals import refusals
+
+    refusals.start()
+
+
 def tune_interpreter() -> None:
     """Set the interpreter up for threads that handle batches of thousands of short-lived objects.
 

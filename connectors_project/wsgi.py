@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from connectors_project.startup import load_connectors_file, refuse_if_misconfigured, tune_interpreter
+from connectors_project.startup import load_connectors_file, refuse_if_misconfigured, tell_of_refusals, tune_interpreter
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
 
@@ -12,3 +12,4 @@ application = get_wsgi_application()
 refuse_if_misconfigured()
 load_connectors_file()
 tune_interpreter()
+tell_of_refusals()

@@ -51,10 +51,11 @@ class ConditionError(Exception):
 class Match:
     """Whether a condition matched. ``reason`` says what stopped it, "" when it was plainly true or false."""
 
-    __slots__ = ("_explain", "matched")
+    __slots__ = ("_error", "_explain", "matched")
 
-    def __init__(self, matched: bool, explain: Callable[[], str] = str) -> None:
+    def __init__(self, matched: bool, explain: Callable[[], str] = str, error: str = "") -> None:
         self.matched = matched
+        self._error = error
         self._explain = explain
 
     @property
@@ -62,6 +63,14 @@ class Match:
         """Worked out when asked for: most errors are a missing field that nobody looks at."""
         return self._explain()[:MAX_REASON_LENGTH]
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether the condition itself went wrong: not true, not false, and not for want of a field."""
+        return bool(self._error) and not any(sign in self._error for sign in _NOT_THERE)
+
+
+# What the library says of a field, a member or an element that an event does not have.
+_NOT_THERE = ("Key not found in map", "SELECT to non-message", "Index error")
 
 MATCHED = Match(True)
 NOT_MATCHED = Match(False)
@@ -133,7 +142,7 @@ class Condition:
             return MATCHED
         if value is False:
             return NOT_MATCHED
-        return Match(False, partial(_explain, value, self._paths, bound.event))
+        return Match(False, partial(_explain, value, self._paths, bound.event), value)
 
 
 def compile_condition(text: str) -> Condition:

@@ -2,7 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+HOP_ATTRIBUTE: Final = "switchyardhop"
+MAX_HOPS: Final = 8  # an event beyond them makes no delivery that is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What led to an event: how many deliveries, one after the other, and the last of them or an event, as a path."""
+
+    hop: int
+    cause: str = ""
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether an event of this origin is taken for one more turn of a loop."""
+        return self.hop > MAX_HOPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +26,8 @@ class IncomingEvent:
     """A checked event, ready to store: JSON is already text, and safe for every database (no NUL, no surrogates).
 
     ``time`` is aware. ``extensions`` is a JSON object as text, ``data`` any JSON value as text or None. ``digest``
-    is 16 bytes over all that the sender sent, and tells a repeat from a clash.
+    is 16 bytes over all that the sender sent, and tells a repeat from a clash. ``origin`` is None where nothing led to
+    the event.
     """
 
     source: str
@@ -24,6 +41,7 @@ class IncomingEvent:
     data: str | None
     is_binary: bool
     digest: bytes
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)

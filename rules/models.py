@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from actions.models import Action
+from connectors.models import Connector
 from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
@@ -28,6 +29,12 @@ class Event(models.Model):
     data = models.JSONField(null=True, help_text="JSON data as it came; text as a string; bytes in base64.")
     is_binary = models.BooleanField(default=False, help_text="Whether data is base64 of bytes.")
     digest = models.BinaryField(max_length=16, editable=False, help_text="Hash of the envelope, to tell a repeat.")
+    hop = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many deliveries led to it, one after the other."
+    )
+    cause = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="The delivery or event that led to it."
+    )
     received_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -50,6 +57,42 @@ class EventBatch(models.Model):
 
     def __str__(self) -> str:
         return f"batch {self.pk}"
+
+
+class FailureSpell(models.Model):
+    """A connector through which deliveries of a space fail again and again; gone once none of them does any more."""
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="+")
+    connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="+")
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["space", "connector"], name="failure_spell_once")]
+
+    def __str__(self) -> str:
+        return f"connector {self.connector_id} since {self.since}"
+
+
+class RetentionMark(models.Model):
+    """How far what a space does not keep any longer was deleted: below these keys nothing of it is left to delete."""
+
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    log_entry_id = models.BigIntegerField(default=0)
+    event_id = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, help_text="When the last run reached its end.")
+
+    def __str__(self) -> str:
+        return f"retention of space {self.space_id}"
+
+
+class Errand(models.Model):
+    """Work that one process does at a time: the one that holds the row, until it gives it back or that time is over."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    held_until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Rule(models.Model):

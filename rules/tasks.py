@@ -5,7 +5,9 @@ from celery import shared_task
 from actions import wakeups
 from rules.evaluation.rounds import evaluator
 from rules.services.accept import EVALUATE
+from rules.services.own_events import announce_deaths, announce_failing
 from rules.services.quotas import count_stored_events
+from rules.services.retention import delete_old
 
 
 @shared_task(name=EVALUATE)
@@ -19,3 +21,16 @@ def evaluate() -> None:
 def count() -> None:
     """Count what spaces hold that may hold so much only."""
     count_stored_events()
+
+
+@shared_task(name="rules.tasks.announce")
+def announce() -> None:
+    """Make events of deliveries that died or fail again and again."""
+    announce_deaths()
+    announce_failing()
+
+
+@shared_task(name="rules.tasks.delete_old")
+def delete() -> None:
+    """Delete for a while what spaces do not keep any longer."""
+    delete_old()

@@ -31,7 +31,8 @@ _RECLAIM_AT_ONCE: Final = 2000
 
 _TABLE = Delivery._meta.db_table
 _LEASED: Final = (
-    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, replayed_from"
+    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, "
+    "replayed_from, hop"
 )
 _RECLAIMED: Final = (
     "id",
@@ -69,6 +70,7 @@ class Leased:
     expires_at: datetime | None
     token: uuid.UUID
     replayed_from: int = 0
+    hop: int = 0
 
 
 def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
@@ -118,7 +120,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
 
 
 def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> Leased:
-    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from = row
+    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from, hop = row
     return Leased(
         id=key,
         webhook_id=webhook_id if isinstance(webhook_id, uuid.UUID) else uuid.UUID(webhook_id),
@@ -132,6 +134,7 @@ def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> 
         expires_at=_aware(expires_at),
         token=token,
         replayed_from=replayed_from,
+        hop=hop,
     )
 
 

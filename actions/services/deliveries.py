@@ -40,7 +40,8 @@ _COLUMNS: Final = (
     "lease_until",
     "expires_at",
 )
-_DEAD_COLUMNS: Final = (*_COLUMNS, "finished_at", "last_reason", "last_detail")
+_CAUSED_COLUMNS: Final = (*_COLUMNS, "hop")
+_DEAD_COLUMNS: Final = (*_CAUSED_COLUMNS, "finished_at", "last_reason", "last_detail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery to be made: the rendered message, or why it could not be rendered."""
+    """A delivery to be made: the rendered message, or why there is none. ``hop`` is that of the event."""
 
     space_id: int
     event_id: int
@@ -66,6 +67,7 @@ class Planned:
     target: Target
     message: dict[str, Any]
     failure: tuple[Reason, str] | None = None
+    hop: int = 0
 
 
 def make_deliveries(planned: Sequence[Planned]) -> None:
@@ -85,6 +87,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
     handed_over: dict[int, list[Leased]] = {}
     rows: list[bulk.Row] = []
+    caused: list[bulk.Row] = []
     dead: list[bulk.Row] = []
     entries: list[bulk.Row] = []
     for key, webhook_id, plan in zip(ids, webhook_ids, planned, strict=True):
@@ -93,9 +96,10 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
         if plan.failure is not None:
             reason, detail = plan.failure
             row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
-            dead.append((*row, now, reason.value, detail))
+            dead.append((*row, plan.hop, now, reason.value, detail))
             entries.append(_failure_row(key, plan, plan.failure))
-        elif target.connector_id is not None and target.connector_id in at_once:
+            continue
+        if target.connector_id is not None and target.connector_id in at_once:
             leased = Leased(
                 id=key,
                 webhook_id=webhook_id,
@@ -108,13 +112,20 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
                 attempts=0,
                 expires_at=expires_at,
                 token=token,
+                hop=plan.hop,
             )
             handed_over.setdefault(target.connector_id, []).append(leased)
-            rows.append(_row(key, webhook_id, plan, State.LEASED, token, lease_until, expires_at))
+            row = _row(key, webhook_id, plan, State.LEASED, token, lease_until, expires_at)
         else:
-            rows.append(_row(key, webhook_id, plan, State.PENDING, None, None, expires_at))
+            row = _row(key, webhook_id, plan, State.PENDING, None, None, expires_at)
+        if plan.hop:
+            caused.append((*row, plan.hop))
+        else:
+            rows.append(row)
     if rows:
         bulk.insert_rows(Delivery, _COLUMNS, rows)
+    if caused:
+        bulk.insert_rows(Delivery, _CAUSED_COLUMNS, caused)
     if dead:
         bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
         log.append(entries)

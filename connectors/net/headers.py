@@ -14,6 +14,7 @@ RESERVED: Final = frozenset(
         "keep-alive",
         "proxy-authorization",
         "proxy-connection",
+        "switchyard-hop",
         "te",
         "trailer",
         "transfer-encoding",

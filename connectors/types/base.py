@@ -79,11 +79,15 @@ class Connection(Generic[ConfigT, SecretsT]):
 
 @dataclass(frozen=True, slots=True)
 class Message(Generic[ParamsT]):
-    """One rendered message. ``key`` is the caller's handle; ``webhook_id`` is the same over all tries and replays."""
+    """One rendered message. ``key`` is the caller's handle; ``webhook_id`` is the same over all tries and replays.
+
+    ``hop`` is that of the event behind it: an event that the message leads to has one more.
+    """
 
     key: int
     webhook_id: str
     params: ParamsT
+    hop: int = 0
 
 
 class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):

@@ -59,6 +59,7 @@ class EventAdmin(HotTableAdmin):
                     "space",
                     ("time", "received_at"),
                     ("content_type", "schema"),
+                    ("hop", "cause"),
                 ]
             },
         ),

@@ -121,6 +121,8 @@ class EventSerializer(serializers.ModelSerializer[Event]):
             "extensions",
             "data",
             "is_binary",
+            "hop",
+            "cause",
             "received_at",
         ]
         read_only_fields = fields

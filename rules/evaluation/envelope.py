@@ -5,6 +5,7 @@ from typing import Any, Final
 import orjson
 from django.db import connection
 
+from rules.incoming import HOP_ATTRIBUTE
 from rules.models import Event
 
 # The database writes the time: a datetime made and formatted again costs more than any other column.
@@ -25,17 +26,25 @@ _COLUMNS: Final = (
     "extensions",
     "data",
     "is_binary",
+    "hop",
 )
 
 
 class StoredEvent:
-    """An event's key and space, and its envelope: the JSON object of CloudEvents 1.0, empty attributes left out."""
+    """An event's key, space and hop, and its envelope: the JSON object of CloudEvents 1.0, empty attributes left out.
 
-    __slots__ = ("envelope", "id", "space_id")
+    The envelope of an event that a delivery led to has the extension attribute ``switchyardhop``, so that the hop
+    also travels through systems that pass on nothing but the body.
+    """
+
+    __slots__ = ("envelope", "hop", "id", "space_id")
 
     def __init__(self, row: tuple[Any, ...]) -> None:
         self.id, self.space_id = row[0], row[1]
-        self.envelope = _envelope(*row[2:])
+        self.envelope = _envelope(*row[2:-1])
+        self.hop = row[-1]
+        if self.hop:
+            self.envelope[HOP_ATTRIBUTE] = self.hop
 
 
 def read_events(ids: list[int]) -> list[StoredEvent]:

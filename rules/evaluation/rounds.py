@@ -5,7 +5,7 @@ A round is one transaction: the batches it took are deleted, and the deliveries 
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -18,9 +18,11 @@ from actions.services.deliveries import Planned, make_deliveries
 from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
-from rules.conditions import bind
+from rules.conditions import NOT_MATCHED, bind
 from rules.evaluation.envelope import StoredEvent, read_events
+from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
+from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
 
@@ -94,6 +96,12 @@ class Evaluator:
 
 def evaluate_round() -> int:
     """Evaluate about EVENTS_A_ROUND events; return how many there were, 0 when none waits."""
+    evaluated = _evaluate_some()
+    rule_failures.tell()
+    return evaluated
+
+
+def _evaluate_some() -> int:
     if connection.features.has_select_for_update_skip_locked:
         with transaction.atomic():
             claimed = _look(locked=True)
@@ -162,12 +170,18 @@ def _match(event: StoredEvent, rules: RuleSet) -> list[Planned]:
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
+    make = _render if event.hop <= MAX_HOPS else _stop_loop
     for rule in rules.candidates(envelope):
         if rule.condition is not None:
             bound = bound or bind(envelope)
-            if not rule.condition.evaluate(bound).matched:
+            match = rule.condition.evaluate(bound)
+            if match is NOT_MATCHED:
                 continue
-        planned.extend(_render(event, rules, rule, link) for link in rule.links)
+            if not match.matched:
+                if match.is_failure:
+                    rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
+                continue
+        planned.extend(make(event, rules, rule, link) for link in rule.links)
     return planned
 
 
@@ -195,7 +209,18 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
             failure = (Reason.TOO_LARGE, str(error))
         except TemplateError as error:
             failure = (Reason.TEMPLATE_ERROR, str(error))
-    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure)
+    if failure is not None and link.params is not None:
+        rule_failures.note(
+            event.space_id, rule.about, event.id, event.hop, "message", failure[1], link.target.public_id
+        )
+    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure, event.hop)
+
+
+def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
+    # Rendered all the same: a person who knows that it is no loop may send it.
+    planned = _render(event, rules, rule, link)
+    detail = f"{MAX_HOPS} deliveries, one after the other, led to its event: that is taken for a loop."
+    return replace(planned, failure=(Reason.LOOP, detail))
 
 
 evaluator = Evaluator()

@@ -38,6 +38,7 @@ _COLUMNS = (
     "is_binary",
     "digest",
 )
+_CAUSED_COLUMNS = (*_COLUMNS, "hop", "cause")
 
 Request = tuple[int, Sequence[IncomingEvent]]  # space id and its events
 
@@ -161,6 +162,7 @@ def _store(requests: Sequence[Request]) -> list[list[Acceptance]]:
 def _insert_all(requests: Sequence[Request]) -> list[list[Acceptance]]:
     ids = iter(bulk.reserve_ids(Event, sum(len(events) for _, events in requests)))
     rows: list[bulk.Row] = []
+    caused: list[bulk.Row] = []
     answers: list[list[Acceptance]] = []
     fresh: dict[int, list[int]] = {}
     for space_id, events in requests:
@@ -168,22 +170,28 @@ def _insert_all(requests: Sequence[Request]) -> list[list[Acceptance]]:
         answer = []
         for event in events:
             key = next(ids)
-            rows.append(_row(key, space_id, event))
+            if event.origin is None:
+                rows.append(_row(key, space_id, event))
+            else:
+                caused.append(_caused_row(key, space_id, event))
             keys.append(key)
             answer.append(Acceptance("accepted", key))
         answers.append(answer)
-    bulk.insert_rows(Event, _COLUMNS, rows)
+    if rows:
+        bulk.insert_rows(Event, _COLUMNS, rows)
+    if caused:
+        bulk.insert_rows(Event, _CAUSED_COLUMNS, caused)
     _insert_batches(fresh)
     return answers
 
 
 def _insert_new(requests: Sequence[Request]) -> list[list[Acceptance]]:
     ids = bulk.reserve_ids(Event, sum(len(events) for _, events in requests))
-    rows = (_row(key, space_id, event) for key, (space_id, event) in zip(ids, _flat(requests), strict=True))
+    rows = (_caused_row(key, space_id, event) for key, (space_id, event) in zip(ids, _flat(requests), strict=True))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f'INSERT INTO "{Event._meta.db_table}" ({", ".join(_COLUMNS)}) '  # noqa: S608  constant names only
-            f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) ON CONFLICT (space_id, source, event_id) DO NOTHING",
+            f'INSERT INTO "{Event._meta.db_table}" ({", ".join(_CAUSED_COLUMNS)}) '  # noqa: S608  constant names only
+            f"VALUES ({', '.join(['%s'] * len(_CAUSED_COLUMNS))}) ON CONFLICT (space_id, source, event_id) DO NOTHING",
             [row if connection.vendor == "postgresql" else bulk.sqlite_row(row) for row in rows],
         )
     standing = _standing(requests)
@@ -234,6 +242,11 @@ def _insert_batches(fresh: dict[int, list[int]]) -> None:
 
 def _flat(requests: Sequence[Request]) -> Iterator[tuple[int, IncomingEvent]]:
     return ((space_id, event) for space_id, events in requests for event in events)
+
+
+def _caused_row(key: int, space_id: int, event: IncomingEvent) -> bulk.Row:
+    hop, cause = (event.origin.hop, event.origin.cause) if event.origin else (0, "")
+    return (*_row(key, space_id, event), hop, cause)
 
 
 def _row(key: int, space_id: int, event: IncomingEvent) -> bulk.Row:

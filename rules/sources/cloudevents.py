@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 from django.db import models
 
-from rules.incoming import IncomingEvent
+from rules.incoming import HOP_ATTRIBUTE, IncomingEvent
 from rules.models import Event
+from rules.sources.origins import origin_in_envelope
 from spaces.services import OWN_EVENTS
 from spaces.strict_json import storable
 from spaces.validation import extend, reject
@@ -60,6 +61,7 @@ def read_event(envelope: Mapping[str, Any], canonical: bytes, received: datetime
         raise reject("/datacontenttype", "This must be a media type, such as application/json.")
     time = rest.pop("time", None)
     data, is_binary = _take_data(rest)
+    hop = rest.pop(HOP_ATTRIBUTE, None)
     return IncomingEvent(
         source,
         event_id,
@@ -72,6 +74,7 @@ def read_event(envelope: Mapping[str, Any], canonical: bytes, received: datetime
         data,
         is_binary,
         digest(canonical),
+        None if hop is None else origin_in_envelope(hop),
     )
 
 

@@ -1,5 +1,6 @@
 """``POST /api/v1/spaces/{space}/events``: events over HTTP. A plain Django view, because it is the busiest one."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -19,6 +20,8 @@ from rules.services.quotas import SpaceIsFull, admit_events
 from rules.sources import binary_mode, keys
 from rules.sources.bodies import EventReader, Outcome, PlainEnvelope
 from rules.sources.cloudevents import check_text
+from rules.sources.origins import HOP_HEADER, hop_of_refused, origin_in_headers, with_origin
+from rules.sources.refusals import refusals
 from spaces.api.authentication import SCHEMES
 from spaces.api.idempotency import KEY_FORM, InvalidIdempotencyKey
 from spaces.api.problems import NOT_FOUND
@@ -40,6 +43,19 @@ _TAKEN = f"{_JSON}, {_EVENT}, {_BATCH}, application/x-ndjson, or any type beside
 
 _NO_KEY = "Send a live API key of the space, as Authorization: Bearer <key>."
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="switchyard"'}
+
+
+# What switchyard.ingest.refused calls it, by the status that a refused event got or would have got alone.
+_REASONS = {
+    400: "invalid",
+    409: "conflict",
+    411: "length_required",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "too_many",
+}
+
+Answer = tuple[HttpResponse, Sequence[str]]  # and why each event was refused that was, or the request
 
 
 class _Refused(Exception):
@@ -72,30 +88,61 @@ def accept(request: HttpRequest, slug: str) -> HttpResponse:
     """Store the events in the request; every answer but 200 and 202 is a problem."""
     try:
         key = _open_space(request, slug)
+    except _Refused as unopened:
+        return unopened.answer
+    except (OperationalError, InterfaceError):
+        return _unavailable()
+    try:
         count_request_of_key(key)
         incoming = _read_events(request, key.space)
+        if HOP_HEADER in request.META:
+            incoming = _with_origin(request, incoming)
         if isinstance(incoming, IncomingEvent):
-            return _answer_one(incoming, *_store(key, [incoming]))
-        events = [outcome for outcome in incoming if isinstance(outcome, IncomingEvent)]
-        return _answer_batch(incoming, _store(key, events))
+            answer, reasons = _answer_one(incoming, *_store(key, [incoming]))
+        else:
+            events = [outcome for outcome in incoming if isinstance(outcome, IncomingEvent)]
+            answer, reasons = _answer_batch(incoming, _store(key, events))
     except KeyEnded:
         return _why_ended(request, slug)
     except TooManyAtOnce as refusal:
-        return problem(413, f"The space takes at most {refusal.most:,} events in one request. Send smaller batches.")
+        detail = f"The space takes at most {refusal.most:,} events in one request. Send smaller batches."
+        answer, reasons = problem(413, detail), (_REASONS[413],)
     except TooMany as refusal:
-        return _wait(refusal)
-    except _Refused as refused:
-        return refused.answer
+        answer, reasons = _wait(refusal), ("space_full" if isinstance(refusal, SpaceIsFull) else _REASONS[429],)
+    except _Refused as rejection:
+        answer, reasons = rejection.answer, (_REASONS[rejection.answer.status_code],)
     except InvalidInput as invalid:
-        return problem(_status(invalid), "The request was refused; nothing was stored.", errors=invalid.errors)
+        status = _status(invalid)
+        detail = "The request was refused; nothing was stored."
+        answer, reasons = problem(status, detail, errors=invalid.errors), (_REASONS[status],)
     except (CannotAccept, OperationalError, InterfaceError):
-        detail = "The database does not take events now; nothing was stored. Send the request again."
-        return problem(503, detail, headers={"Retry-After": "5"})
+        return _unavailable()
+    if reasons:
+        _count(request, key.space, reasons)
+    return answer
+
+
+def _unavailable() -> HttpResponse:
+    detail = "The database does not take events now; nothing was stored. Send the request again."
+    return problem(503, detail, headers={"Retry-After": "5"})
+
+
+def _count(request: HttpRequest, space: Space, refused: Sequence[str]) -> None:
+    hop = hop_of_refused(request.META)
+    for reason, number in Counter(refused).items():
+        refusals.count(space.pk, space.slug, reason, number, hop)
 
 
 def _store(key: ApiKey, events: Sequence[IncomingEvent]) -> list[Acceptance]:
     admit_events(key.space, len(events))
     return accept_events(key.space_id, events, key_id=key.pk)
+
+
+def _with_origin(request: HttpRequest, incoming: IncomingEvent | list[Outcome]) -> IncomingEvent | list[Outcome]:
+    origin = origin_in_headers(request.META)
+    if isinstance(incoming, IncomingEvent):
+        return with_origin(incoming, origin)
+    return [event if isinstance(event, InvalidInput) else with_origin(event, origin) for event in incoming]
 
 
 def _wait(refusal: TooMany) -> HttpResponse:
@@ -234,16 +281,16 @@ def _plain_envelope(query_string: str, space: Space) -> PlainEnvelope:
     return PlainEnvelope(**{"type": space.default_event_type, "source": space.event_source} | given)
 
 
-def _answer_one(event: IncomingEvent, acceptance: Acceptance) -> HttpResponse:
+def _answer_one(event: IncomingEvent, acceptance: Acceptance) -> Answer:
     if acceptance.status == "conflict":
-        return problem(409, _conflict(event, acceptance), id=acceptance.id, event_id=event.event_id)
-    return _json(202 if acceptance.status == "accepted" else 200, _shown(event, acceptance))
+        return problem(409, _conflict(event, acceptance), id=acceptance.id, event_id=event.event_id), (_REASONS[409],)
+    return _json(202 if acceptance.status == "accepted" else 200, _shown(event, acceptance)), ()
 
 
-def _answer_batch(outcomes: Sequence[Outcome], acceptances: Sequence[Acceptance]) -> HttpResponse:
+def _answer_batch(outcomes: Sequence[Outcome], acceptances: Sequence[Acceptance]) -> Answer:
     """Return what became of each: 202, or 400 if none of them is stored now or was before."""
     if not outcomes:
-        return problem(400, "There is no event in the body.")
+        return problem(400, "There is no event in the body."), (_REASONS[400],)
     waiting = iter(acceptances)
     shown: list[dict[str, Any]] = []
     errors: list[RefusedEvent] = []
@@ -254,11 +301,12 @@ def _answer_batch(outcomes: Sequence[Outcome], acceptances: Sequence[Acceptance]
             errors.append(RefusedEvent("", _conflict(outcome, acceptance), index, 409))
         else:
             shown.append(_shown(outcome, acceptance))
+    refused = [_REASONS[status] for _, status in {(error.index, error.status) for error in errors}]
     if not shown:
-        return problem(400, f"None of the {len(outcomes):,} events can be accepted.", errors=errors)
+        return problem(400, f"None of the {len(outcomes):,} events can be accepted.", errors=errors), refused
     accepted = sum(entry["status"] == "accepted" for entry in shown)
     counts = {"accepted": accepted, "duplicates": len(shown) - accepted, "refused": len(outcomes) - len(shown)}
-    return _json(202, {**counts, "events": shown, "errors": errors})
+    return _json(202, {**counts, "events": shown, "errors": errors}), refused
 
 
 def _shown(event: IncomingEvent, acceptance: Acceptance) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class ApiKeyForm(ServiceForm):
 
     class Meta:
         model = ApiKey
-        fields = ["space", "name", "role", "expires_at"]
+        fields = ["space", "name", "role", "max_requests_per_minute", "expires_at"]
 
 
 @admin.register(ApiKey)
@@ -42,7 +42,7 @@ class ApiKeyAdmin(ServiceModelAdmin):
     search_fields = ["name", "prefix"]
     actions = ["revoke_selected"]
     actions_detail = ["revoke"]
-    fields = ["space", "name", "role", "expires_at"]
+    fields = ["space", "name", "role", "max_requests_per_minute", "expires_at"]
 
     @display(description="State", label=_STATES)
     def state(self, key: ApiKey) -> str:
@@ -57,11 +57,12 @@ class ApiKeyAdmin(ServiceModelAdmin):
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> list[Any]:
         """Return what is written for a new key, or what is known of an old one."""
         if obj is None:
-            return ["space", "name", "role", "expires_at"]
+            return ["space", "name", "role", "max_requests_per_minute", "expires_at"]
         return [
             "name",
             "space",
             "role",
+            "max_requests_per_minute",
             "prefix",
             "state_label",
             "created_at",

@@ -19,7 +19,18 @@ class SpaceForm(ServiceForm):
 
     class Meta:
         model = Space
-        fields = ["slug", "name", "description", "color", "default_event_type", "default_event_source"]
+        fields = [
+            "slug",
+            "name",
+            "description",
+            "color",
+            "default_event_type",
+            "default_event_source",
+            "max_events_per_second",
+            "max_stored_events",
+            "max_connectors",
+            "retention_days",
+        ]
         widgets = {"color": ColorInput(), "description": Textarea({"rows": 3})}
         help_texts = {
             "default_event_source": "Source of a plain JSON event that names none; empty: /spaces/ and the ID."
@@ -49,6 +60,7 @@ class SpaceAdmin(ServiceModelAdmin):
                 "description": "What an event that is a plain JSON object, not a CloudEvents envelope, becomes.",
             },
         ),
+        ("Limits", {"fields": ["max_events_per_second", "max_stored_events", "max_connectors", "retention_days"]}),
     ]
 
     @display(description="Space", header=True, ordering="name")

@@ -156,3 +156,33 @@ def test_names_of_spaces_and_keys_are_escaped(console: Client, space: Space) -> 
         assert "alert(1)" in text
         assert "<script>alert" not in text
         assert "<img src=x" not in text
+
+
+def test_a_spaces_limits_are_shown_set_and_lifted(console: Client, space: Space) -> None:
+    page = reverse("admin:spaces_space_change", args=[space.pk])
+    text = console.get(page).content.decode()
+    assert "Limits" in text
+    limits = {"max_events_per_second": 50, "max_stored_events": 9000, "max_connectors": 3, "retention_days": 14}
+    given = {"name": space.name, "color": space.color, "default_event_type": "x.y"}
+    assert console.post(page, {**given, **limits}).status_code == 302
+    space.refresh_from_db()
+    assert {name: getattr(space, name) for name in limits} == limits
+    assert console.post(page, given).status_code == 302
+    space.refresh_from_db()
+    assert {getattr(space, name) for name in limits} == {None}
+
+
+@pytest.mark.parametrize("field", ["max_events_per_second", "max_stored_events", "max_connectors", "retention_days"])
+@pytest.mark.parametrize("wrong", ["0", "-1", "x", "99999999999"])
+def test_a_limit_that_is_none_stands_on_its_field(console: Client, space: Space, field: str, wrong: str) -> None:
+    given = {"name": space.name, "color": space.color, "default_event_type": "x.y", field: wrong}
+    answer = console.post(reverse("admin:spaces_space_change", args=[space.pk]), given)
+    assert answer.status_code == 200
+    assert list(answer.context["adminform"].form.errors) == [field]
+
+
+def test_a_key_may_have_a_rate_of_its_own(console: Client, space: Space) -> None:
+    make_key(console, space, max_requests_per_minute="77")
+    key = ApiKey.objects.get()
+    assert key.max_requests_per_minute == 77
+    assert ">77<" in "".join(console.get(reverse("admin:spaces_apikey_change", args=[key.pk])).content.decode().split())

@@ -113,7 +113,8 @@ def test_a_matching_event_arrives_and_its_outcome_is_logged(space: Space, to: Re
     entry = EventLogEntry.objects.get(provider="actions")
     assert (entry.outcome, entry.reason, entry.attempt, entry.delivery_id) == ("success", "ok", 1, delivery.pk)
     assert entry.response["status"] == 200
-    assert EventBatch.objects.count() == 1  # the connector's own, of its first contact
+    # The connector's own, of its first contact.
+    wait_until(lambda: EventBatch.objects.count() == 1, "the connector tells of its first contact", 15)
 
 
 def test_an_event_without_a_matching_rule_makes_no_delivery(space: Space, to: Receiver) -> None:

@@ -26,6 +26,8 @@ from connectors.version import VERSION
 
 HttpConnection = Connection[HttpConfig, HttpSecrets]
 
+# The hop of an event that the message leads to: an installation that takes it in counts on, which ends loops.
+HOP_HEADER: Final = "switchyard-hop"
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DOT_SEGMENT: Final = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
@@ -64,6 +66,7 @@ class Client:
         self._headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": JSON_TYPE}
         self._headers |= {name.lower(): value for name, value in config.headers.items()}
         self._headers |= credentials
+        self._headers[HOP_HEADER] = "1"
         self._keys: list[bytes] = []
         self._keys_until = 0.0
         self._masker = Masker(_secrets(connection))
@@ -78,6 +81,8 @@ class Client:
         params = message.params
         timestamp = str(int(time.time()))
         headers = {**self._headers, "webhook-id": message.webhook_id, "webhook-timestamp": timestamp}
+        if message.hop:
+            headers[HOP_HEADER] = str(message.hop + 1)
         if params.headers:
             self._add_headers(headers, params.headers)
         method = params.method or self.connection.config.method
@@ -96,7 +101,7 @@ class Client:
     def probe_request(self, timeout: float) -> Request:
         """Return a request that asks whether the system is there and says nothing to it; raise NoToken."""
         url = f"{self._base}?{self._query}" if self._query else self._base
-        headers = {name: value for name, value in self._headers.items() if name != "content-type"}
+        headers = {name: value for name, value in self._headers.items() if name not in ("content-type", HOP_HEADER)}
         if self.tokens is not None:
             headers["authorization"] = self.tokens.header()
         terms = self.terms
