@@ -80,6 +80,7 @@ API_RATE: int = _options["API_RATE"]
 LEASE_SECONDS: int = _options["LEASE_SECONDS"]
 SWEEP_SECONDS: int = _options["SWEEP_SECONDS"]
 CONNECTOR_CONCURRENCY: int = _options["CONNECTOR_CONCURRENCY"]
+DISABLE_AFTER_DAYS: int = _options["DISABLE_AFTER_DAYS"]
 
 INSTALLED_APPS = [
     "connectors_project",

@@ -9,7 +9,7 @@ from django.urls import reverse
 from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services import create_connector, duplicate_connector
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 from rules.models import Rule
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_member

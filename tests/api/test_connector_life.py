@@ -10,7 +10,7 @@ from pytest_django import Settings
 from actions.models import Action, Delivery, EventLogEntry
 from connectors.models import Connector
 from connectors.outcomes import Reason
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 from spaces.models import AuditEntry, Space
 from tests.api.client import Answer, Api, make_delivery
 from tests.factories import make_action, make_connector, make_rule, make_space
