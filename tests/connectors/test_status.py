@@ -202,9 +202,7 @@ class TestWatch:
         update_connector(row, enabled=True)
         assert Connector.objects.get(pk=connector.pk).circuit.state is CircuitState.CLOSED
 
-    def test_days_without_a_success_disable_the_connector(
-        self, connector: Connector, settings: SettingsWrapper
-    ) -> None:
+    def test_days_without_a_success_disable_the_connector(self, connector: Connector) -> None:
         observe(connector.pk, Reason.RETRY_DNS, "", at_once=True)
         days = timedelta(days=5)
         Connector.objects.update(next_trial_at=timezone.now(), failing_since=timezone.now() - days)
