@@ -29,7 +29,7 @@ from connectors.types.registry import get_type
 
 logger = logging.getLogger(__name__)
 
-_DRAGS: Final = 1.0  # seconds without an outcome from which a system is slow
+DRAGS: Final = 1.0  # seconds without an outcome from which a system is slow
 _IDLE: Final = 10.0  # seconds that a lane waits for more work before it ends
 _MARGIN: Final = 5.0  # seconds between the latest end of a try and the end of its lease
 _MOST_AT_ONCE: Final = 1000  # deliveries of one claim
@@ -87,7 +87,7 @@ class Lane(threading.Thread):
     @property
     def has_room(self) -> bool:
         with self._changed:
-            if self._stopping or self._behind or self._is_limited:
+            if self._stopping or self._behind or self._is_limited or self._watch.is_held:
                 return False
             return self._waiting < self._pace * _WORK_AHEAD
 
@@ -104,7 +104,7 @@ class Lane(threading.Thread):
     @property
     def drags(self) -> bool:
         """Whether it waits for a slow system now."""
-        return bool(self._under_way) and time.monotonic() - self._moved_at > _DRAGS
+        return bool(self._under_way) and time.monotonic() - self._moved_at > DRAGS
 
     @property
     def is_behind_and_quick(self) -> bool:
@@ -145,7 +145,7 @@ class Lane(threading.Thread):
 
     def run(self) -> None:
         try:
-            while self._work() or not self._forget(self, only_if_idle=True):
+            while not self._stopping and (self._work() or not self._forget(self, only_if_idle=True)):
                 pass
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Connector %d waits for the database: %s", self.connector_id, error)
@@ -260,7 +260,7 @@ class Lane(threading.Thread):
             self._tell_status()
             self.finished += 1
             self._moved_at = time.monotonic()
-            self.was_slow = self.was_slow or outcome.duration > _DRAGS
+            self.was_slow = self.was_slow or outcome.duration > DRAGS
             self._left -= 1
             if self._left == _NEARLY_DONE:
                 with self._changed:

@@ -99,7 +99,8 @@ class Lanes:
             return False
         if not _is_before(self._slow, connector_id):
             return True
-        return sum(lane.drags for lane in self._lanes.values()) < MAX_SLOW_LANES
+        slow = sum(lane.drags or key in self._slow for key, lane in self._lanes.items())
+        return slow < MAX_SLOW_LANES
 
     def _end_idle(self) -> None:
         """Make room for those who come again: the sweep wakes them."""
