@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _SLICE: Final = 0.1  # seconds of messages that are asked for at once
 _LATE: Final = 0.02  # seconds after which a message's time has lapsed
+_SPARED: Final = 0.02  # share of the rate that is left out, so that what is late makes no second too full
 _AHEAD: Final = 0.2  # seconds for which messages are given out ahead of time
 _SHUNNED: Final = 5.0  # seconds for which a Redis that failed is not asked
 _KEPT: Final = 60  # seconds after which Redis may forget
@@ -66,11 +67,11 @@ class Pacer:
         self._at += self._distance
 
     def _ask(self, rate: float) -> None:
-        count = max(1, int(rate * _SLICE))
-        is_given, wait = _store.ask(self._key, count / rate)
+        count, distance = max(1, int(rate * _SLICE)), (1 + _SPARED) / rate
+        is_given, wait = _store.ask(self._key, count * distance)
         now = time.monotonic()
         if is_given:
-            self._left, self._at, self._distance = count, now + wait, 1 / rate
+            self._left, self._at, self._distance = count, now + wait, distance
         else:
             self._ask_at = now + max(wait - _AHEAD / 2, 0.01)
 
