@@ -7,7 +7,7 @@ from django.conf import settings
 
 from actions.engine.pacing import Pacer
 from connectors.models import Connector
-from connectors.outcomes import Outcome
+from connectors.outcomes import Outcome, Reason
 from connectors.services.circuits import FAULTS
 from connectors.services.watch import Watch
 
@@ -27,6 +27,7 @@ class Flow:
         self.most = 1  # messages that may ever be under way
         self._window = float(FIRST_WINDOW)
         self._configured: float | None = None
+        self._room = 1.0
         self._share = 1.0
         self._rate: float | None = None
         self._asked_at = 0.0
@@ -47,24 +48,34 @@ class Flow:
 
     def wait(self, under_way: int) -> float:
         """Return the seconds until another may be sent beside those under way, or until to ask again; 0 for now."""
+        if under_way >= self._room:
+            return _BUSY
+        if self._rate is None:
+            return 0.0
         if time.monotonic() - self._asked_at > _ALLOWED_FOR:
             self._ask()
-        if under_way >= min(self._window, max(self.most * self._share, 1)):
-            return _BUSY
-        return 0.0 if self._rate is None else max(self._pacer.wait(self._rate), 0.0)
+        rate = self.rate
+        return 0.0 if rate is None else max(self._pacer.wait(rate), 0.0)
 
     def take(self) -> None:
         """Note that one is sent now, as ``wait`` allowed."""
         if self._rate is not None:
             self._pacer.take()
 
-    def see(self, outcome: Outcome) -> None:
-        """Widen or narrow what may be under way."""
-        if outcome.reason.is_ok:
+    def see(self, outcome: Outcome, now: float) -> None:
+        """Widen or narrow what may be under way; ``now`` is the monotonic time."""
+        if outcome.reason is Reason.OK:
             if self._window < self.most:
                 self._window += 1
+                self._make_room()
         elif outcome.reason in FAULTS:
             self._window = max(self._window / 2, 1.0)
+            self._make_room()
+        if now - self._asked_at > _ALLOWED_FOR:
+            self._ask()
+
+    def _make_room(self) -> None:
+        self._room = min(self._window, max(self.most * self._share, 1.0))
 
     def _ask(self) -> None:
         allowed = self._watch.allowance()
@@ -72,3 +83,4 @@ class Flow:
         rates = [rate for rate in (self._configured, allowed.rate) if rate is not None]
         self._rate = min(rates) * allowed.share if rates else None
         self._asked_at = time.monotonic()
+        self._make_room()

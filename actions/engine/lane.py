@@ -255,11 +255,12 @@ class Lane(threading.Thread):
         paced = Paced(messages, lambda: self._flow.wait(len(self._under_way)))
         for outcome in connector_type.deliver(opened, paced):
             self._recorder.put(Finished(self._under_way.pop(outcome.key), outcome, connector.public_id))
+            now = self._moved_at = time.monotonic()
             self._watch.see(outcome)
-            self._flow.see(outcome)
-            self._tell_status()
+            self._flow.see(outcome, now)
+            if self._watch.is_due(now):
+                self._tell_status()
             self.finished += 1
-            self._moved_at = time.monotonic()
             self.was_slow = self.was_slow or outcome.duration > DRAGS
             self._left -= 1
             if self._left == _NEARLY_DONE:

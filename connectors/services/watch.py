@@ -28,19 +28,16 @@ class _Window:
     retry_after: float = 0.0
     fault: tuple[Reason, str] = (Reason.OK, "")
 
-    def see(self, outcome: Outcome) -> None:
-        """Count one outcome."""
-        if outcome.reason is Reason.OK:
-            self.succeeded += 1
-            self.in_a_row = 0
-        elif outcome.reason in FAULTS:
-            self.failed += 1
-            self.in_a_row += 1
-            self.fault = (outcome.reason, outcome.detail)
-            self.is_gone = self.is_gone or outcome.reason is Reason.PERMANENT_410
-            self.retry_after = max(self.retry_after, outcome.retry_after or 0.0)
+    def see_fault(self, outcome: Outcome) -> None:
+        """Count one failure."""
+        self.failed += 1
+        self.in_a_row += 1
+        self.fault = (outcome.reason, outcome.detail)
+        self.is_gone = self.is_gone or outcome.reason is Reason.PERMANENT_410
+        self.retry_after = max(self.retry_after, outcome.retry_after or 0.0)
 
     def tally(self, *, is_trial: bool) -> Tally:
+        """Return the counts."""
         return Tally(self.succeeded, self.failed, self.is_gone, is_trial, self.retry_after)
 
 
@@ -53,6 +50,7 @@ class Watch:
         self._looked_at = float("-inf")
         self._window = _Window(time.monotonic())
         self.is_trial = False
+        self.is_held = False  # whether nothing more may be sent, by what is known here
 
     def begin(self, connector: Connector) -> bool:
         """Note where the circuit of the row stands now; return whether deliveries may be sent.
@@ -61,12 +59,8 @@ class Watch:
         """
         self._row = connector
         self.is_trial = connector.circuit.holds and self._may_try(connector)
-        return self.is_trial or not connector.circuit.holds
-
-    @property
-    def is_held(self) -> bool:
-        """Whether nothing more may be sent, by what is known here."""
-        return self._row is not None and self._row.circuit.holds and not self.is_trial
+        self._look()
+        return not self.is_held
 
     @property
     def state(self) -> CircuitState:
@@ -85,12 +79,20 @@ class Watch:
 
     def see(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        self._window.see(outcome)
+        if outcome.reason is Reason.OK:
+            self._window.succeeded += 1
+            self._window.in_a_row = 0
+        elif outcome.reason in FAULTS:
+            self._window.see_fault(outcome)
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to pass on what was seen; ``now`` is the monotonic time."""
+        return now - self._looked_at >= PAUSE or self._window.in_a_row == AT_ONCE
 
     def tell(self, *, is_last: bool = False) -> None:
-        """Pass on what was seen if that changes anything and the last look was long enough ago, or ``is_last``."""
+        """Pass on what was seen if that changes anything, when it is time, or ``is_last``."""
         now, window = time.monotonic(), self._window
-        if not (is_last or window.in_a_row == AT_ONCE or now - self._looked_at >= PAUSE):
+        if not (is_last or self.is_due(now)):
             return
         self._looked_at = now
         if self._row is None or not (window.succeeded or window.failed or (self.is_trial and is_last)):
@@ -101,8 +103,11 @@ class Watch:
             self._window = _Window(now)
         elif now - window.since >= WINDOW:
             self._window = _Window(now)
-        if self.is_trial and self.state is not CircuitState.HALF_OPEN:
-            self.is_trial = False
+        self.is_trial = self.is_trial and self.state is CircuitState.HALF_OPEN
+        self._look()
+
+    def _look(self) -> None:
+        self.is_held = self._row is not None and self._row.circuit.holds and not self.is_trial
 
     def _may_try(self, connector: Connector) -> bool:
         if self.held_for() > 0 or not try_out(self._connector_id):

@@ -35,7 +35,7 @@ def room(flow: Flow) -> int:
 
 def succeed(flow: Flow, count: int) -> None:
     for key in range(count):
-        flow.see(Outcome(key, Reason.OK))
+        flow.see(Outcome(key, Reason.OK), 0.0)
 
 
 def test_an_unknown_system_gets_a_few_at_once_and_more_for_each_success(connector: Connector) -> None:
@@ -47,16 +47,16 @@ def test_an_unknown_system_gets_a_few_at_once_and_more_for_each_success(connecto
 
 def test_a_system_that_fails_gets_fewer_and_never_none(connector: Connector) -> None:
     flow = begun(connector)
-    flow.see(Outcome(1, Reason.RETRY_TIMEOUT))
+    flow.see(Outcome(1, Reason.RETRY_TIMEOUT), 0.0)
     assert room(flow) == FIRST_WINDOW // 2
     for key in range(20):
-        flow.see(Outcome(key, Reason.RETRY_TIMEOUT))
+        flow.see(Outcome(key, Reason.RETRY_TIMEOUT), 0.0)
     assert room(flow) == 1
 
 
 def test_what_blames_the_message_changes_nothing(connector: Connector) -> None:
     flow = begun(connector)
-    flow.see(Outcome(1, Reason.PERMANENT_4XX))
+    flow.see(Outcome(1, Reason.PERMANENT_4XX), 0.0)
     assert room(flow) == FIRST_WINDOW
 
 
