@@ -50,7 +50,8 @@ class Pacer:
     def wait(self, rate: float) -> float:
         """Return the seconds until one may go at so many a second; 0 or less: now."""
         now = time.monotonic()
-        if self._left and (late := now - _LATE - self._at) > 0:
+        # Where turns are far apart, one that comes late is better than one that is lost.
+        if self._left and (late := now - self._at - max(_LATE, self._distance / 4)) > 0:
             lapsed = min(self._left, int(late / self._distance) + 1)
             self._left -= lapsed
             self._at += lapsed * self._distance
@@ -65,6 +66,8 @@ class Pacer:
         """Use up the one that may go now."""
         self._left -= 1
         self._at += self._distance
+        if not self._left:
+            self._ask_at = time.monotonic() + self._distance - _LATE
 
     def _ask(self, rate: float) -> None:
         count, distance = max(1, int(rate * _SLICE)), (1 + _SPARED) / rate
