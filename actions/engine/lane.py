@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -59,11 +59,12 @@ class Batch:
 class Lane(threading.Thread):
     """The thread that delivers for one connector."""
 
-    def __init__(self, connector_id: int, recorder: Recorder, forget: "Forget") -> None:
+    def __init__(self, connector_id: int, recorder: Recorder, forget: "Forget", is_crowded: Callable[[], bool]) -> None:
         super().__init__(name=f"lane-{connector_id}", daemon=True)
         self.connector_id = connector_id
         self._recorder = recorder
         self._forget = forget
+        self._is_crowded = is_crowded
         self._changed = threading.Condition()
         self._handed_over: deque[Batch] = deque()
         self._waiting = 0  # deliveries in _handed_over
@@ -250,7 +251,8 @@ class Lane(threading.Thread):
             self._watch.see(Outcome(0, error.reason, error.detail))
             self._refuse_all(waiting, connector.public_id, error.reason, error.detail)
             return
-        _hand_back_connection()
+        if self._is_crowded():
+            _hand_back_connection()
         messages = self._messages(connector, connector_type, batch, waiting)
         paced = Paced(messages, lambda: self._flow.wait(len(self._under_way)))
         for outcome in connector_type.deliver(opened, paced):

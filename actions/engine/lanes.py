@@ -2,7 +2,8 @@
 
 A lane works off what the evaluation handed over (already leased), then claims what else is due, and ends when there
 has been nothing for a while, or when the connector's circuit holds its deliveries. All lanes of a process share one
-recorder. While messages are under way, a lane holds a thread and a few sockets, and no connection to PostgreSQL.
+recorder. While messages are under way, a lane holds a thread and a few sockets, and where there are many lanes, no
+connection to PostgreSQL.
 """
 
 import threading
@@ -16,6 +17,7 @@ from actions.engine.recorder import Recorder
 MAX_LANES: Final = 512  # of one process; a connector beyond them waits for a lane to end
 MAX_SLOW_LANES: Final = 128  # of those that wait for slow systems; one known to be slow is not begun beyond them
 _KNOWN_SLOW: Final = 600.0  # seconds for which that is remembered
+_KEEPERS: Final = 8  # lanes that may keep their database connections while they send: taking one anew takes time
 _HELD: Final = 5.0  # seconds after which a lane looks again whether the circuit still holds
 
 
@@ -90,9 +92,12 @@ class Lanes:
                 if not self._may_begin(connector_id):
                     self._end_idle()
                     return False
-                lane = self._lanes[connector_id] = Lane(connector_id, self._recorder, self._forget)
+                lane = self._lanes[connector_id] = Lane(connector_id, self._recorder, self._forget, self._is_crowded)
                 lane.start()
             return lane.send(batch)
+
+    def _is_crowded(self) -> bool:
+        return len(self._lanes) > _KEEPERS
 
     def _may_begin(self, connector_id: int) -> bool:
         if self._stopping or len(self._lanes) >= MAX_LANES:
