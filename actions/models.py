@@ -35,6 +35,35 @@ class Action(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Seconds until it is pointless; empty: never.",
     )
+    retry = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="When a failed try is followed by another, and which failures are; empty: as usual.",
+    )
+    timeout = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds that one try may take, within the installation's limit; empty: as the connector has it.",
+    )
+    max_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01), MaxValueValidator(10_000)],
+        help_text="Messages a second over all workers; what has to wait uses up no try. Empty: any number.",
+    )
+    max_concurrency = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="Messages under way at once, in each worker. Empty: as many as the connector takes.",
+    )
+    ordering_key = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Template. Of what has the same key, one is sent after the other, in order. Empty: no order.",
+    )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -333,7 +333,7 @@ def _message(delivery: Leased, connector_type: AnyConnectorType) -> AnyMessage |
         first = error.errors(include_url=False, include_input=False)[0]
         place = "/".join(map(str, first["loc"]))
         return Outcome(delivery.id, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {place}: {first['msg']}")
-    return Message(key=delivery.id, webhook_id=str(delivery.webhook_id), params=params)
+    return Message(key=delivery.id, webhook_id=str(delivery.webhook_id), params=params, timeout=delivery.policy.timeout)
 
 
 lanes = Lanes()

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from actions.engine import log
 from actions.engine.clock import now_plus
 from actions.models import Action, Delivery
+from actions.policy import COLUMNS, STANDARD, Policy, policy_of
 from connectors.models import Connector
 from connectors.outcomes import Reason
 
@@ -43,7 +44,7 @@ _RECLAIMED: Final = (
     "attempts",
     "lost_leases",
 )
-_GONE: Final = ("", 1)  # what stands for a deleted action
+_GONE: Final = ("", 1, STANDARD)  # what stands for a deleted action
 _NO_LEASE: Final[dict[str, Any]] = {"lease_token": None, "lease_until": None}
 _LOST: Final = "The worker vanished during this try; whether the message arrived is not known."
 _POISON: Final = f"{MAX_LOST_LEASES} workers vanished while they ran this delivery; it is taken for the cause."
@@ -69,6 +70,7 @@ class Leased:
     expires_at: datetime | None
     token: uuid.UUID
     replayed_from: int = 0
+    policy: Policy = STANDARD
 
 
 def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
@@ -108,16 +110,16 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
     if not rows:
         return []
     policies = {
-        key: (public_id, max_attempts)
-        for key, public_id, max_attempts in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
-            "id", "public_id", "max_attempts"
+        key: (public_id, max_attempts, policy_of(*policy))
+        for key, public_id, max_attempts, *policy in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
+            "id", "public_id", "max_attempts", *COLUMNS
         )
     }
     # RETURNING keeps no order.
     return [_leased(row, policies.get(row[5], _GONE), token) for row in sorted(rows)]
 
 
-def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> Leased:
+def _leased(row: tuple[Any, ...], policy: tuple[str, int, Policy], token: uuid.UUID) -> Leased:
     key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from = row
     return Leased(
         id=key,
@@ -132,6 +134,7 @@ def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> 
         expires_at=_aware(expires_at),
         token=token,
         replayed_from=replayed_from,
+        policy=policy[2],
     )
 
 

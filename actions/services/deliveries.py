@@ -18,6 +18,7 @@ from actions.engine.clock import now_plus
 from actions.engine.lanes import Batch, lanes
 from actions.engine.leases import Leased
 from actions.models import Delivery
+from actions.policy import STANDARD, Policy
 from actions.wakeups import wake
 from connectors.models import Connector
 from connectors.outcomes import Reason
@@ -54,6 +55,7 @@ class Target:
     connector_enabled: bool
     max_attempts: int
     expires_after: int | None
+    policy: Policy = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
                 attempts=0,
                 expires_at=expires_at,
                 token=token,
+                policy=target.policy,
             )
             handed_over.setdefault(target.connector_id, []).append(leased)
             rows.append(_row(key, webhook_id, plan, State.LEASED, token, lease_until, expires_at))

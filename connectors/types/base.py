@@ -79,11 +79,16 @@ class Connection(Generic[ConfigT, SecretsT]):
 
 @dataclass(frozen=True, slots=True)
 class Message(Generic[ParamsT]):
-    """One rendered message. ``key`` is the caller's handle; ``webhook_id`` is the same over all tries and replays."""
+    """One rendered message. ``key`` is the caller's handle; ``webhook_id`` is the same over all tries and replays.
+
+    ``timeout``, in seconds, is how long this try may take within what the network policy allows; None: as long as the
+    connector has it.
+    """
 
     key: int
     webhook_id: str
     params: ParamsT
+    timeout: float | None = None
 
 
 class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actions.models import Action
+from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
 from actions.services.deliveries import Target
 from actions.templating import CompiledParams
@@ -147,6 +148,7 @@ class RuleSet:
                 connector_enabled=connector.enabled,
                 max_attempts=action.max_attempts,
                 expires_after=action.expires_after,
+                policy=policy_of(*(getattr(action, column) for column in COLUMNS)),
             ),
             params=None if isinstance(compiled, str) else compiled,
             failure=compiled if isinstance(compiled, str) else "",
