@@ -61,7 +61,7 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[int, Lane] = {}
         self._lock = threading.Lock()
-        self._recorder = Recorder()
+        self._recorder = Recorder(self.wake)
         self._stopping = False
 
     def wake(self, connector_id: int) -> None:
@@ -189,7 +189,7 @@ class Lane(threading.Thread):
 
     def run(self) -> None:
         try:
-            while self._work() or not self._forget(self, only_if_idle=True):
+            while self._work() or not (self._stopping or self._forget(self, only_if_idle=True)):
                 pass
         except (DatabaseError, InterfaceError) as error:
             logger.warning("Connector %d waits for the database: %s", self.connector_id, error)

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from actions.engine import log
 from actions.engine.clock import now_plus
+from actions.engine.ordering import Key
 from actions.models import Action, Delivery
 from actions.policy import COLUMNS, STANDARD, Policy, policy_of
 from connectors.models import Connector
@@ -32,7 +33,8 @@ _RECLAIM_AT_ONCE: Final = 2000
 
 _TABLE = Delivery._meta.db_table
 _LEASED: Final = (
-    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, replayed_from"
+    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, replayed_from, "
+    "ordering_key"
 )
 _RECLAIMED: Final = (
     "id",
@@ -71,6 +73,7 @@ class Leased:
     token: uuid.UUID
     replayed_from: int = 0
     policy: Policy = STANDARD
+    ordering: Key | None = None
 
 
 def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
@@ -120,7 +123,19 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
 
 
 def _leased(row: tuple[Any, ...], policy: tuple[str, int, Policy], token: uuid.UUID) -> Leased:
-    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from = row
+    (
+        key,
+        webhook_id,
+        space_id,
+        event_id,
+        rule_id,
+        action,
+        message,
+        attempts,
+        expires_at,
+        replayed_from,
+        ordering_key,
+    ) = row
     return Leased(
         id=key,
         webhook_id=webhook_id if isinstance(webhook_id, uuid.UUID) else uuid.UUID(webhook_id),
@@ -135,6 +150,7 @@ def _leased(row: tuple[Any, ...], policy: tuple[str, int, Policy], token: uuid.U
         token=token,
         replayed_from=replayed_from,
         policy=policy[2],
+        ordering=(action, ordering_key) if ordering_key else None,
     )
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from actions import bulk
-from actions.engine import leases, log
+from actions.engine import leases, log, ordering
 from actions.engine.clock import now_plus
 from actions.engine.lanes import Batch, lanes
 from actions.engine.leases import Leased
@@ -41,6 +41,7 @@ _COLUMNS: Final = (
     "lease_until",
     "expires_at",
 )
+_ORDERED_COLUMNS: Final = (*_COLUMNS, "ordering_key", "due_at")
 _DEAD_COLUMNS: Final = (*_COLUMNS, "finished_at", "last_reason", "last_detail")
 
 
@@ -68,13 +69,15 @@ class Planned:
     target: Target
     message: dict[str, Any]
     failure: tuple[Reason, str] | None = None
+    ordering_key: str = ""
 
 
 def make_deliveries(planned: Sequence[Planned]) -> None:
     """Insert deliveries in the caller's transaction; once it commits, they are on their way.
 
-    Those of a connector whose lane has room are leased to this process from the start, which spares a claim. A
-    message that could not be rendered makes a dead delivery and an entry in the event log.
+    Those of a connector whose lane has room are leased to this process from the start, which spares a claim; those
+    with an ordering key never are: another may be in flight. A message that could not be rendered makes a dead delivery
+    and an entry in the event log.
     """
     if not planned:
         return
@@ -87,6 +90,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
     handed_over: dict[int, list[Leased]] = {}
     rows: list[bulk.Row] = []
+    ordered: list[bulk.Row] = []
     dead: list[bulk.Row] = []
     entries: list[bulk.Row] = []
     for key, webhook_id, plan in zip(ids, webhook_ids, planned, strict=True):
@@ -97,6 +101,9 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
             row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
             dead.append((*row, now, reason.value, detail))
             entries.append(_failure_row(key, plan, plan.failure))
+        elif plan.ordering_key:
+            row = _row(key, webhook_id, plan, State.PENDING, None, None, expires_at)
+            ordered.append((*row, plan.ordering_key, None))
         elif target.connector_id is not None and target.connector_id in at_once:
             leased = Leased(
                 id=key,
@@ -118,6 +125,9 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
             rows.append(_row(key, webhook_id, plan, State.PENDING, None, None, expires_at))
     if rows:
         bulk.insert_rows(Delivery, _COLUMNS, rows)
+    if ordered:
+        bulk.insert_rows(Delivery, _ORDERED_COLUMNS, ordered)
+        transaction.on_commit(lambda: _start_ordered(planned))
     if dead:
         bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
         log.append(entries)
@@ -127,6 +137,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
 def sweep_deliveries() -> None:
     """End the leases of vanished workers, and wake a worker for each connector that has deliveries due."""
     leases.reclaim_expired()
+    ordering.let_stalled_go()
     for connector_id in _due_connectors():
         wake(DELIVER, connector_id)
 
@@ -137,6 +148,12 @@ def _start(
     for connector_id, deliveries in handed_over.items():
         lanes.hand_over(connector_id, Batch(deliveries, leased_at))
     for connector_id in _usable_connectors(planned) - at_once:
+        lanes.wake(connector_id)
+
+
+def _start_ordered(planned: Iterable[Planned]) -> None:
+    keys = {(plan.target.id, plan.ordering_key) for plan in planned if plan.ordering_key and plan.failure is None}
+    for connector_id in ordering.let_go(keys) & _usable_connectors(planned):
         lanes.wake(connector_id)
 
 

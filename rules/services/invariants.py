@@ -97,6 +97,7 @@ _INVARIANTS: Final[dict[str, Callable[[], list[int]]]] = {
         _FINISHED & (Q(finished_at=None) | Q(last_reason=""))
     ),
     "a waiting delivery has no time of its end": _deliveries(~_FINISHED & Q(finished_at__isnull=False)),
+    "only a delivery with an ordering key waits without a time": _deliveries(Q(due_at=None, ordering_key="")),
     "a delivered delivery ended with ok, a dead one did not": _deliveries(
         (Q(state=State.DELIVERED) & ~Q(last_reason="ok")) | Q(state=State.DEAD, last_reason="ok")
     ),

@@ -58,6 +58,7 @@ def test_an_actions_own_delays_are_waited(space: Space, to: Receiver) -> None:
         wait_for_tries(tries)
         delivery = Delivery.objects.get()
         entry = EventLogEntry.objects.get(provider="actions", attempt=tries)
+        assert delivery.due_at is not None
         waited = delivery.due_at - entry.time
         assert timedelta(seconds=wait * 0.79) < waited < timedelta(seconds=wait * 1.21)
         fall_due()
@@ -73,6 +74,7 @@ def test_an_action_says_which_statuses_are_tried_again(space: Space, to: Receive
     wait_for_tries(1)
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.last_reason) == (State.PENDING, "permanent_4xx")
+    assert delivery.due_at is not None
     assert delivery.due_at - EventLogEntry.objects.get(provider="actions").time >= timedelta(seconds=3999)
     to.status = 503
     fall_due()
