@@ -195,5 +195,15 @@ class EventLogEntry(models.Model):
         return f"{self.provider} {self.action} {self.outcome}"
 
 
+class Pace(models.Model):
+    """Up to when the messages of what has a limited rate are given out; Redis keeps that where it is the broker."""
+
+    key = models.CharField(primary_key=True, max_length=64, help_text="What is limited, as connector:5.")
+    given_until = models.FloatField(default=0.0, help_text="Seconds since 1970, by the database's clock.")
+
+    def __str__(self) -> str:
+        return f"pace of {self.key}"
+
+
 keep_in_same_space(Action, "space", "connector")
 keep_where_it_is(Action)

@@ -133,12 +133,14 @@ class Policy:
     """What the engine reads of an action beside its name and its number of tries.
 
     ``timeout`` is in seconds, for one try. ``max_concurrency`` is the number of its messages under way in one worker.
+    ``key`` names the action whose limits these are.
     """
 
     retry: RetryPolicy = _USUAL
     timeout: float | None = None
     max_per_second: float | None = None
     max_concurrency: int | None = None
+    key: str = ""
 
 
 STANDARD: Final = Policy()
@@ -146,9 +148,9 @@ COLUMNS: Final = ("retry", "timeout", "max_per_second", "max_concurrency")  # of
 
 
 def policy_of(
-    retry: dict[str, Any], timeout: float | None, max_per_second: float | None, max_concurrency: int | None
+    action: int, retry: dict[str, Any], timeout: float | None, max_per_second: float | None, max_concurrency: int | None
 ) -> Policy:
-    """Return the policy that an action's COLUMNS say; STANDARD itself where they say nothing."""
+    """Return the policy that the COLUMNS of this action say; STANDARD itself where they say nothing."""
     if not retry and timeout is None and max_per_second is None and max_concurrency is None:
         return STANDARD
-    return Policy(RetryPolicy.model_validate(retry), timeout, max_per_second, max_concurrency)
+    return Policy(RetryPolicy.model_validate(retry), timeout, max_per_second, max_concurrency, f"action:{action}")

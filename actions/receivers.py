@@ -4,9 +4,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from actions.services.connectors import log_status_change, part_with_connector
+from actions.services.connectors import log_circuit_change, log_status_change, part_with_connector
 from connectors.models import Connector, StatusChange
-from connectors.signals import connector_deleted, status_changed
+from connectors.signals import CircuitChange, circuit_changed, connector_deleted, status_changed
 
 
 @receiver(connector_deleted, sender=Connector)
@@ -16,6 +16,13 @@ def on_connector_deleted(connector: Connector, replacement: Connector | None, **
 
 
 @receiver(status_changed, sender=Connector)
-def on_status_changed(change: StatusChange, **_: Any) -> None:
+def on_status_changed(change: StatusChange, follows_circuit: bool, **_: Any) -> None:
+    """Log the change, if the circuit's stands not there already."""
+    if not follows_circuit:
+        log_status_change(change)
+
+
+@receiver(circuit_changed, sender=Connector)
+def on_circuit_changed(change: CircuitChange, **_: Any) -> None:
     """Log the change."""
-    log_status_change(change)
+    log_circuit_change(change)

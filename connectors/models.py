@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from connectors.circuit import Circuit, CircuitState
 from connectors.fields import SealedField
 from connectors.outcomes import Reason
 from spaces.boundaries import keep_where_it_is
@@ -10,6 +11,7 @@ from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
 REASONS = [(reason.value, reason.value) for reason in Reason]
+CIRCUIT_STATES = [(state.value, state.value.replace("_", " ")) for state in CircuitState]
 
 
 class Status(models.TextChoices):
@@ -68,6 +70,24 @@ class Connector(models.Model):
     health_streak = models.SmallIntegerField(
         default=0, editable=False, help_text="Successes in a row; failures in a row count below zero."
     )
+    circuit_state = models.CharField(
+        max_length=10, choices=CIRCUIT_STATES, default=CircuitState.CLOSED.value, editable=False
+    )
+    circuit_since = models.DateTimeField(db_default=Now(), editable=False)
+    circuit_openings = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Times that it opened in a row."
+    )
+    next_trial_at = models.DateTimeField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False, help_text="First failure since the last success.")
+    resumed_at = models.DateTimeField(null=True, editable=False, help_text="When held deliveries began to go out.")
+    max_concurrency = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Messages under way at once, per worker; empty: as the installation has it."
+    )
+    max_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Messages a second, over all workers; a fraction for fewer, as 0.5; empty: any number.",
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -96,6 +116,27 @@ class Connector(models.Model):
     def is_preconfigured(self) -> bool:
         """Whether it comes from CONNECTORS_FILE."""
         return self.space_id is None
+
+    @property
+    def circuit(self) -> Circuit:
+        """Where its circuit stands."""
+        return Circuit(
+            state=CircuitState(self.circuit_state),
+            streak=self.health_streak,
+            openings=self.circuit_openings,
+            next_trial_at=self.next_trial_at,
+            failing_since=self.failing_since,
+            resumed_at=self.resumed_at,
+        )
+
+    @circuit.setter
+    def circuit(self, circuit: Circuit) -> None:
+        self.circuit_state = circuit.state
+        self.health_streak = circuit.streak
+        self.circuit_openings = circuit.openings
+        self.next_trial_at = circuit.next_trial_at
+        self.failing_since = circuit.failing_since
+        self.resumed_at = circuit.resumed_at
 
 
 class StatusChange(models.Model):

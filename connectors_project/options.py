@@ -202,6 +202,12 @@ OPTIONS = (
     Option("LEASE_SECONDS", "90", _number(5, 3600), "How long a worker may hold a delivery before another takes it."),
     Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
     Option("CONNECTOR_CONCURRENCY", "100", _number(1, 1000), "Messages under way to one connector, per worker."),
+    Option(
+        "DISABLE_AFTER_DAYS",
+        "5",
+        _number(1, 365),
+        "Days without one success after which a failing connector is disabled.",
+    ),
     Option("DATABASE_POOL_SIZE", "20", _number(2, 500), "Connections to PostgreSQL that one process may open."),
     Option("OIDC_ISSUER", "", _issuer, "Single sign-on: URL of the OpenID provider, its issuer. Empty: none."),
     Option("OIDC_NAME", "SSO", _text, 'What "Sign in with" on the button is followed by.'),

@@ -80,6 +80,7 @@ API_RATE: int = _options["API_RATE"]
 LEASE_SECONDS: int = _options["LEASE_SECONDS"]
 SWEEP_SECONDS: int = _options["SWEEP_SECONDS"]
 CONNECTOR_CONCURRENCY: int = _options["CONNECTOR_CONCURRENCY"]
+DISABLE_AFTER_DAYS: int = _options["DISABLE_AFTER_DAYS"]
 
 INSTALLED_APPS = [
     "connectors_project",
@@ -305,6 +306,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "actions.models.REASONS",
         "ConnectorStatusEnum": "connectors.models.Status",
+        "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
     },

@@ -105,7 +105,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
                 0,
                 lost_leases,
                 limit,
-                token if connection.vendor == "postgresql" else token.hex,
+                _stored(token),
                 settings.LEASE_SECONDS,
             ],
         )
@@ -113,7 +113,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
     if not rows:
         return []
     policies = {
-        key: (public_id, max_attempts, policy_of(*policy))
+        key: (public_id, max_attempts, policy_of(key, *policy))
         for key, public_id, max_attempts, *policy in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
             "id", "public_id", "max_attempts", *COLUMNS
         )
@@ -167,6 +167,20 @@ def release(leased: Iterable[Leased]) -> None:
         by_token.setdefault(delivery.token, []).append(delivery.id)
     for token, ids in by_token.items():
         Delivery.objects.filter(pk__in=ids, lease_token=token).update(state=Delivery.State.PENDING, **_NO_LEASE)
+
+
+def postpone(leased: Iterable[tuple[Leased, float]]) -> None:
+    """Give back deliveries that were not started, due in so many seconds, with no attempt counted."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {_TABLE} SET state = 'pending', lease_token = NULL, lease_until = NULL, "  # noqa: S608
+            f"due_at = {now_plus()} WHERE id = %s AND lease_token = %s",
+            [(wait, delivery.id, _stored(delivery.token)) for delivery, wait in leased],
+        )
+
+
+def _stored(token: uuid.UUID) -> uuid.UUID | str:
+    return token if connection.vendor == "postgresql" else token.hex
 
 
 def reclaim_expired() -> int:

@@ -6,10 +6,19 @@ from django.utils import timezone
 from actions import bulk
 from actions.engine import log
 from actions.models import Action, Delivery, EventLogEntry
+from connectors.circuit import CircuitState
 from connectors.models import Connector, Status, StatusChange
 from connectors.outcomes import Reason
+from connectors.signals import CircuitChange
 from spaces import audit
 
+_CIRCUITS = {
+    CircuitState.CLOSED: ("success", "Deliveries go out."),
+    CircuitState.DEGRADED: ("failure", "Deliveries go out more slowly."),
+    CircuitState.OPEN: ("failure", "Deliveries are held"),
+    CircuitState.HALF_OPEN: ("unknown", "A few deliveries go out on trial."),
+    CircuitState.DISABLED: ("failure", "It was disabled. Deliveries are held until somebody enables it."),
+}
 _OUTCOMES = {Status.CONNECTED: "success", Status.DISCONNECTED: "failure", Status.MISSING_SECRETS: "failure"}
 
 
@@ -36,13 +45,34 @@ def log_status_change(change: StatusChange) -> None:
     message = f'The connector "{connector.name}" was {change.former} and is {status}.'
     if change.detail:
         message = f"{message} {change.detail}"
+    _log_in_each_space(connector, "status", _OUTCOMES.get(status, "unknown"), change.reason, message)
+
+
+def log_circuit_change(change: CircuitChange) -> None:
+    """Append the change of the circuit to the event log of each space that the connector serves."""
+    connector = change.connector
+    state = connector.circuit.state
+    outcome, effect = _CIRCUITS[state]
+    if state is CircuitState.OPEN and connector.next_trial_at is not None:
+        effect = f"{effect}; the next trial is at {connector.next_trial_at:%Y-%m-%d %H:%M:%S} UTC."
+    message = f'The circuit of the connector "{connector.name}" was {_words(change.former)} and is {_words(state)}.'
+    parts = [message, effect, change.detail]
+    action = f"circuit-{state.replace('_', '-')}"
+    _log_in_each_space(connector, action, outcome, change.reason, " ".join(part for part in parts if part))
+
+
+def _words(state: CircuitState) -> str:
+    return state.replace("_", " ")
+
+
+def _log_in_each_space(connector: Connector, action: str, outcome: str, reason: str, message: str) -> None:
     log.append(
         log.row(
             space_id=space_id,
             provider="connectors",
-            action="status",
-            outcome=_OUTCOMES.get(status, "unknown"),
-            reason=change.reason,
+            action=action,
+            outcome=outcome,
+            reason=reason,
             message=message,
             connector_id=connector.public_id,
         )

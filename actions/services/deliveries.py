@@ -15,7 +15,8 @@ from django.db import connection, transaction
 from actions import bulk
 from actions.engine import leases, log, ordering
 from actions.engine.clock import now_plus
-from actions.engine.lanes import Batch, lanes
+from actions.engine.lane import Batch
+from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
 from actions.models import Delivery
 from actions.policy import STANDARD, Policy
@@ -148,13 +149,13 @@ def _start(
     for connector_id, deliveries in handed_over.items():
         lanes.hand_over(connector_id, Batch(deliveries, leased_at))
     for connector_id in _usable_connectors(planned) - at_once:
-        lanes.wake(connector_id)
+        lanes.wake_unless_held(connector_id)
 
 
 def _start_ordered(planned: Iterable[Planned]) -> None:
     keys = {(plan.target.id, plan.ordering_key) for plan in planned if plan.ordering_key and plan.failure is None}
     for connector_id in ordering.let_go(keys) & _usable_connectors(planned):
-        lanes.wake(connector_id)
+        lanes.wake_unless_held(connector_id)
 
 
 def _usable_connectors(planned: Iterable[Planned]) -> set[int]:
@@ -166,7 +167,10 @@ def _usable_connectors(planned: Iterable[Planned]) -> set[int]:
 
 
 def _due_connectors() -> list[int]:
-    """Return the connectors with due deliveries, those that were deleted meanwhile among them, the disabled not."""
+    """Return the connectors with due deliveries, those that were deleted meanwhile among them.
+
+    Not the disabled ones, nor those whose circuit holds deliveries and is not to be tried yet.
+    """
     table, waiting = Delivery._meta.db_table, "state = 'pending' AND connector_id"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -176,8 +180,9 @@ def _due_connectors() -> list[int]:
             f"WHERE c.id IS NOT NULL) "
             f"SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM {table} d WHERE d.connector_id = c.id "
             f"AND d.state = 'pending' AND d.due_at <= {now_plus()}) "
-            f"AND NOT EXISTS (SELECT 1 FROM {Connector._meta.db_table} k WHERE k.id = c.id AND NOT k.enabled)",
-            [0],
+            f"AND NOT EXISTS (SELECT 1 FROM {Connector._meta.db_table} k WHERE k.id = c.id AND (NOT k.enabled "
+            f"OR k.circuit_state IN ('open', 'half_open') AND k.next_trial_at > {now_plus()}))",
+            [0, 0],
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -15,7 +15,7 @@ from actions.templating import RenderedTooLarge, TemplateError
 from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 from connectors.types.base import Message
 from connectors.types.registry import get_type
 from spaces import audit

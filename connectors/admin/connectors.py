@@ -17,7 +17,7 @@ from connectors.admin.answers import DELETED
 from connectors.admin.deletion import DeletingAdmin
 from connectors.admin.duplication import DuplicatingAdmin
 from connectors.admin.filters import MissingSecretsFilter, SpaceFilter, TagFilter, TypeFilter
-from connectors.admin.forms import ConnectorForm
+from connectors.admin.forms import LIMITS, ConnectorForm
 from connectors.admin.probing import ProbingAdmin
 from connectors.admin.secrets import fix_url, secret_fields, secret_values
 from connectors.admin.status import page_context, status_with_reason
@@ -231,11 +231,11 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
     def own_fieldsets(self, request: HttpRequest, obj: Connector | None) -> list[Any]:
         """Return what every connector has, whatever its type."""
         kind = ["space_name", "type_name", "seen_version"] if obj else ["space", "type"]
-        return [(None, {"fields": ["name", "public_id", *kind, "enabled", "tags", "health_interval"]})]
+        return [(None, {"fields": ["name", "public_id", *kind, "enabled", "tags", "health_interval", *LIMITS]})]
 
     def shown_fieldsets(self, obj: Connector) -> list[Any]:
         """Return what the page shows of a connector that cannot be changed."""
-        shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval"]
+        shown = ["name", "public_id", "space_name", "type_name", "enabled", "tags_text", "health_interval", *LIMITS]
         return [(None, {"fields": [*shown, "config_block", "secrets_list"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Connector | None = None) -> list[Any]:
@@ -256,6 +256,8 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
             public_id=form.cleaned_data["public_id"] or None,
             tags=form.cleaned_data["tags"],
             health_interval=form.cleaned_data["health_interval"],
+            max_concurrency=form.cleaned_data["max_concurrency"],
+            max_per_second=form.cleaned_data["max_per_second"],
             config=form.collect("config"),
             secrets=form.collect("secrets_set_at"),
             enabled=form.cleaned_data["enabled"],
@@ -268,6 +270,8 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
             name=form.cleaned_data["name"],
             tags=form.cleaned_data["tags"],
             health_interval=form.cleaned_data["health_interval"],
+            max_concurrency=form.cleaned_data["max_concurrency"],
+            max_per_second=form.cleaned_data["max_per_second"],
             config=form.collect("config"),
             secrets=form.collect("secrets_set_at"),
             enabled=form.cleaned_data["enabled"],

@@ -1,12 +1,14 @@
 """The console's form of a connector."""
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 
 from connectors.models import Connector
 from spaces.admin.json_fields import LinesField
 from spaces.admin.typed_admin import TypedForm
+
+LIMITS: Final = ("max_concurrency", "max_per_second")
 
 
 class ConnectorForm(TypedForm):
@@ -16,7 +18,7 @@ class ConnectorForm(TypedForm):
 
     class Meta:
         model = Connector
-        fields = ["name", "public_id", "space", "type", "enabled", "health_interval"]
+        fields = ["name", "public_id", "space", "type", "enabled", "health_interval", *LIMITS]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from connectors.admin.secrets import anchor, title
+from connectors.circuit import CircuitState
 from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services.settings import awaited_secrets
@@ -24,6 +25,15 @@ _LABELS: Final = {
     Status.DISCONNECTED: "danger",
     Status.DISABLED: "default",
     Status.MISSING_SECRETS: "danger",
+}
+
+
+_EFFECTS: Final = {
+    CircuitState.CLOSED: "go out",
+    CircuitState.DEGRADED: "go out more slowly, because some fail",
+    CircuitState.OPEN: "are held, until a trial succeeds",
+    CircuitState.HALF_OPEN: "are held, but for a few on trial",
+    CircuitState.DISABLED: "are held, until somebody enables the connector",
 }
 
 
@@ -52,6 +62,13 @@ def status_context(request: HttpRequest, connector: Connector) -> dict[str, Any]
         facts.append(("Detail", connector.status_detail))
     facts += [
         ("Since", connector.status_since),
+        ("Deliveries", _EFFECTS[connector.circuit.state]),
+    ]
+    if connector.circuit.state is CircuitState.OPEN:
+        facts.append(("Next trial", connector.next_trial_at or "now"))
+    if connector.failing_since is not None:
+        facts.append(("Failing since", connector.failing_since))
+    facts += [
         ("Last check", connector.health_checked_at or "never"),
         ("Next check", connector.health_due_at or "none"),
     ]

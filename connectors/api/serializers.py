@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from connectors.models import Connector, StatusChange
+from connectors.models import CIRCUIT_STATES, Connector, StatusChange
 from connectors.services import create_connector, update_connector
 from connectors.types.base import AnyConnectorType
 from connectors.types.registry import is_enabled
 from spaces.api.bulk import IdsSerializer
-from spaces.api.fields import Flag, Text, Whole
+from spaces.api.fields import Flag, Number, Text, Whole
 from spaces.api.serializers import ObjectSerializer, StrictSerializer
 
 EXAMPLE = {
@@ -35,6 +35,22 @@ class SecretsField(serializers.DictField):
             help_text="As the type's `secrets_schema` says. One that is not sent is kept, null clears it.",
             **kwargs,
         )
+
+
+class CircuitSerializer(serializers.Serializer[Connector]):
+    """Whether deliveries go out, and what is known of the system's failures."""
+
+    state = serializers.ChoiceField(
+        CIRCUIT_STATES,
+        source="circuit_state",
+        help_text="closed: they go out; degraded: more slowly; open: they are held; half_open: a few go out on trial; "
+        "disabled: they are held until somebody enables the connector.",
+    )
+    since = serializers.DateTimeField(source="circuit_since")
+    next_trial_at = serializers.DateTimeField(
+        allow_null=True, help_text="When held deliveries are tried again, if the circuit is open."
+    )
+    failing_since = serializers.DateTimeField(allow_null=True, help_text="First failure since the last success.")
 
 
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
@@ -68,7 +84,18 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
         default=None,
         help_text="Seconds between health checks; 0 for none, null for the installation's interval.",
     )
+    max_concurrency = Whole(
+        allow_null=True,
+        default=None,
+        help_text="Messages under way at once, per worker; null for as many as the installation allows.",
+    )
+    max_per_second = Number(
+        allow_null=True,
+        default=None,
+        help_text="Messages a second, over all workers, such as 0.5 for one every two seconds; null for any number.",
+    )
     status_reason = Text(read_only=True, help_text="Reason of the failure behind the status.")
+    circuit = CircuitSerializer(source="*", read_only=True, help_text="What becomes of its deliveries.")
     referenced_by_count = Whole(read_only=True, help_text="How many actions use it.")
 
     class Meta:
@@ -91,6 +118,9 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
             "status_since",
             "health_interval",
             "health_checked_at",
+            "max_concurrency",
+            "max_per_second",
+            "circuit",
             "version",
             "referenced_by_count",
             "created_at",

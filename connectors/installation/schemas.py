@@ -235,6 +235,8 @@ class PreconfiguredSection(Section):
     secrets: dict[str, ReferredSecret] = Field(default_factory=dict)
     expose_config: bool = False
     health_interval: int | None = None
+    max_concurrency: int | None = None
+    max_per_second: float | None = None
 
 
 class FileSection(Section):

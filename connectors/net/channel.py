@@ -1,7 +1,7 @@
 """One libcurl multi handle: many transfers in flight, and the connections kept alive between them."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from connectors.outcomes import Reason
 
 _VET_AGAIN: Final = 30.0  # seconds after which a host's addresses are looked up and judged again
 _LONGEST_WAIT: Final = 1.0
+_SHORTEST_PAUSE: Final = 0.002
 _FD_SETSIZE: Final = 1024
 _BLIND_WAIT: Final = 0.005
 
@@ -37,18 +38,23 @@ class Channel:
         """How many connections it may hold open."""
         return len(self._idle)
 
-    def send_many(self, requests: Iterable[Request], concurrency: int) -> Iterator[tuple[Request, Result]]:
+    def send_many(
+        self, requests: Iterable[Request], concurrency: int, wait: Callable[[], float] | None = None
+    ) -> Iterator[tuple[Request, Result]]:
         """Send each request; yield it with what became of it as that is known, in any order.
 
-        ``requests`` is pulled lazily: one each time there is room under ``concurrency``. Closing the iterator drops
-        what is under way.
+        ``requests`` is pulled lazily: one each time there is room under ``concurrency``, and while others are under
+        way, none before ``wait`` says that it is to be had. Closing the iterator drops what is under way.
         """
         self._multi.setopt(pycurl.M_MAXCONNECTS, concurrency)
         waiting = iter(requests)
         try:
             more = True
             while more or self._active:
+                pause = 0.0
                 while more and len(self._active) < concurrency:
+                    if wait is not None and self._active and (pause := wait()) > 0:
+                        break
                     request = next(waiting, None)
                     if request is None:
                         more = False
@@ -58,7 +64,7 @@ class Channel:
                     self._multi.perform()
                     finished = self._finished()
                     if not finished:
-                        self._wait()
+                        self._wait(pause)
                     yield from finished
         finally:
             for curl, slot in self._active.items():
@@ -148,13 +154,14 @@ class Channel:
         self._idle.append(slot)
         return slot
 
-    def _wait(self) -> None:
-        """Return when a socket is ready or a deadline of curl's has come."""
+    def _wait(self, pause: float) -> None:
+        """Return when a socket is ready, a deadline of curl's has come, or after ``pause`` seconds unless that is 0."""
         timeout = self._multi.timeout() / 1000
         if self._is_blind:
             time.sleep(_BLIND_WAIT)
         elif timeout != 0:
-            self._multi.select(timeout if 0 < timeout < _LONGEST_WAIT else _LONGEST_WAIT)
+            longest = min(max(pause, _SHORTEST_PAUSE), _LONGEST_WAIT) if pause else _LONGEST_WAIT
+            self._multi.select(timeout if 0 < timeout < longest else longest)
 
     def _note_socket(self, descriptor: int) -> None:
         # select() cannot watch descriptors from 1024 on, and libcurl leaves them out without a word.

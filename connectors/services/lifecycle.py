@@ -27,13 +27,17 @@ from spaces.validation import (
 
 LONGEST_INTERVAL: Final = 24 * 3600
 SHORTEST_INTERVAL: Final = 5
+MOST_AT_ONCE: Final = 1000
+SLOWEST: Final = 0.001  # messages a second
+FASTEST: Final = 100_000
 
 
 class ConnectorChanges(TypedDict, total=False):
     """What may be changed. ``config`` and ``tags`` replace the whole; of ``secrets``, absent keeps and None clears.
 
     ``awaited`` names secrets that must be entered although the config does without. ``health_interval`` is in seconds;
-    0 for no health checks, None for the installation's interval.
+    0 for no health checks, None for the installation's interval. ``max_concurrency`` is of messages under way in one
+    worker, None for the installation's; ``max_per_second`` holds over all workers, None for no limit.
     """
 
     name: str
@@ -42,6 +46,8 @@ class ConnectorChanges(TypedDict, total=False):
     secrets: Mapping[str, str | None]
     awaited: Iterable[str]
     health_interval: int | None
+    max_concurrency: int | None
+    max_per_second: float | None
     enabled: bool
 
 
@@ -56,6 +62,8 @@ def create_connector(
     secrets: Mapping[str, str | None],
     awaited: Iterable[str] = (),
     health_interval: int | None = None,
+    max_concurrency: int | None = None,
+    max_per_second: float | None = None,
     enabled: bool = True,
 ) -> Connector:
     """Create a connector; raise InvalidInput. One whose secrets are missing is saved and flagged.
@@ -67,6 +75,7 @@ def create_connector(
     row = Connector(space=space, type=type, enabled=enabled)
     found = Findings()
     clean_labels(row, found, {"name": name, "tags": tags, "health_interval": health_interval})
+    clean_limits(row, found, {"max_concurrency": max_concurrency, "max_per_second": max_per_second})
     with found.gather():
         row.public_id = _clean_new_id(public_id)
     with found.gather():
@@ -91,6 +100,7 @@ def update_connector(connector: Connector, **changes: Unpack[ConnectorChanges]) 
         before, was_missing = described(row), row.is_missing_secrets
         found = Findings()
         clean_labels(row, found, changes)
+        clean_limits(row, found, changes)
         with found.gather():
             given = without_masks(row, given)
         if given or "config" in changes:
@@ -129,6 +139,8 @@ def duplicate_connector(connector: Connector, *, name: str | None = None, public
         secrets={},
         awaited=entered_secrets(connector),
         health_interval=connector.health_interval,
+        max_concurrency=connector.max_concurrency,
+        max_per_second=connector.max_per_second,
         enabled=connector.enabled,
     )
 
@@ -159,6 +171,8 @@ def described(row: Connector) -> dict[str, Any]:
         "config": row.config if row.exposes_config else audit.MASK,
         "secrets": dict.fromkeys(sorted(row.secrets_set_at), audit.MASK),
         "health_interval": row.health_interval,
+        "max_concurrency": row.max_concurrency,
+        "max_per_second": row.max_per_second,
         "enabled": row.enabled,
     }
 
@@ -210,6 +224,24 @@ def clean_labels(row: Connector, found: Findings, changes: ConnectorChanges) -> 
     if "health_interval" in changes:
         with found.gather():
             row.health_interval = _clean_interval(changes["health_interval"])
+
+
+def clean_limits(row: Connector, found: Findings, changes: ConnectorChanges) -> None:
+    """Put the limits of concurrency and rate on the row as far as they are given, and what is wrong into ``found``."""
+    if "max_concurrency" in changes:
+        with found.gather():
+            most = changes["max_concurrency"]
+            row.max_concurrency = None if most is None else clean_number(most, "/max_concurrency", 1, MOST_AT_ONCE)
+    if "max_per_second" in changes:
+        with found.gather():
+            row.max_per_second = _clean_rate(changes["max_per_second"])
+
+
+def _clean_rate(rate: float | None) -> float | None:
+    # Also false for NaN.
+    if rate is None or SLOWEST <= rate <= FASTEST:
+        return rate
+    raise reject("/max_per_second", f"Use a number from {SLOWEST:g} to {FASTEST:,}.")
 
 
 def _clean_interval(seconds: int | None) -> int | None:

@@ -29,4 +29,4 @@ def open_connection(connector: Connector) -> AnyConnection:
         raise CannotOpen(Reason.BAD_CONFIG, str(error)) from None
     if missing := connector_type.missing_secrets(config, secrets) or connector.missing_secrets:
         raise CannotOpen(Reason.MISSING_SECRETS, f"These secrets are not set: {', '.join(missing)}.")
-    return Connection(connector.pk, connector.version, config, secrets)
+    return Connection(connector.pk, connector.version, config, secrets, connector.max_concurrency)

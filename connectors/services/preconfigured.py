@@ -11,7 +11,7 @@ from connectors.installation.reading import InstallationFile, Problem, installat
 from connectors.installation.schemas import PreconfiguredSection
 from connectors.models import Connector
 from connectors.secrets import Sealed, UndecryptableSecrets
-from connectors.services.lifecycle import ConnectorChanges, clean_labels, described
+from connectors.services.lifecycle import ConnectorChanges, clean_labels, clean_limits, described
 from connectors.services.settings import check_config, parse_secrets
 from connectors.services.status import settle_status
 from connectors.signals import connector_deleted
@@ -112,6 +112,7 @@ def _check_section(section: PreconfiguredSection) -> _Checked:
     with found.gather():
         clean_public_id(section.id, "con")
     clean_labels(Connector(), found, _labels(section))
+    clean_limits(Connector(), found, _limits(section))
     with found.gather():
         require_type(section.type)
     found.raise_any()
@@ -134,12 +135,17 @@ def _labels(section: PreconfiguredSection) -> ConnectorChanges:
     return {"name": section.name, "tags": section.tags, "health_interval": section.health_interval}
 
 
+def _limits(section: PreconfiguredSection) -> ConnectorChanges:
+    return {"max_concurrency": section.max_concurrency, "max_per_second": section.max_per_second}
+
+
 def _put(row: Connector | None, checked: _Checked, synced: Synced) -> None:
     section = checked.section
     is_new = row is None
     row = row or Connector(space=None, public_id=section.id, type=section.type)
     before = None if is_new else described(row)
     clean_labels(row, Findings(), _labels(section))
+    clean_limits(row, Findings(), _limits(section))
     config = checked.config.model_dump(mode="json")
     is_same = not is_new and (row.type, row.config, row.enabled) == (section.type, config, True)
     has_same_secrets = not is_new and _has(row, checked.secrets)

@@ -7,9 +7,9 @@ from typing import Any
 
 from connectors.models import Connector
 from connectors.outcomes import Reason
+from connectors.services.circuits import observe
 from connectors.services.opening import CannotOpen, open_connection
 from connectors.services.settings import apply_settings, conceal, without_masks
-from connectors.services.status import observe
 from connectors.steps import PROBE_TIMEOUT, Step
 from connectors.types.registry import get_type, require_type
 from spaces.models import Space

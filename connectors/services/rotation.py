@@ -13,7 +13,7 @@ from connectors.models import AccessToken, Connector, SecretsCanary
 from connectors.outcomes import Reason
 from connectors.secrets import KEY_ID_LENGTH, Sealed, UndecryptableSecrets, held_key_ids
 from connectors.services.canary import WrongKeys, check_canary, plant_canary
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 
 _BATCH: Final = 500
 

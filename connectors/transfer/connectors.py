@@ -24,6 +24,8 @@ class ConnectorDocument(ObjectDocument):
     secrets: dict[str, SecretStr | None] = Field(default_factory=dict)
     missing_secrets: list[str] = Field(default_factory=list)
     health_interval: int | None = None
+    max_concurrency: int | None = None
+    max_per_second: float | None = None
     enabled: bool = True
 
 
@@ -57,6 +59,8 @@ class ConnectorKind(Kind[Connector, ConnectorDocument]):
             secrets=_texts(document.secrets),
             awaited=document.missing_secrets,
             health_interval=document.health_interval,
+            max_concurrency=document.max_concurrency,
+            max_per_second=document.max_per_second,
             enabled=document.enabled,
         )
 
@@ -74,6 +78,8 @@ class ConnectorKind(Kind[Connector, ConnectorDocument]):
             secrets={**dict.fromkeys(stranded), **_texts(document.secrets)},
             awaited=[*document.missing_secrets, *stranded],
             health_interval=document.health_interval,
+            max_concurrency=document.max_concurrency,
+            max_per_second=document.max_per_second,
             enabled=document.enabled,
         )
 

@@ -1,10 +1,11 @@
 """The contract of a connector type: one folder, one subclass of ConnectorType, found by the registry."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, TypeVar
 
+from django.conf import settings
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from connectors.outcomes import Outcome
@@ -61,16 +62,26 @@ class Adopted:
 ConfigT = TypeVar("ConfigT", bound=Config)
 SecretsT = TypeVar("SecretsT", bound=Secrets)
 ParamsT = TypeVar("ParamsT", bound=Params)
+MessageT = TypeVar("MessageT")
 
 
 @dataclass(frozen=True, slots=True)
 class Connection(Generic[ConfigT, SecretsT]):
-    """A connector, ready for use: its row id and version name it, so clients may be cached by ``(id, version)``."""
+    """A connector, ready for use: its row id and version name it, so clients may be cached by ``(id, version)``.
+
+    ``max_concurrency`` is how many messages may be under way at once; None for as many as the installation says.
+    """
 
     id: int
     version: int
     config: ConfigT
     secrets: SecretsT
+    max_concurrency: int | None = field(default=None, compare=False)
+
+    @property
+    def concurrency(self) -> int:
+        """How many messages may be under way at once."""
+        return self.max_concurrency or settings.CONNECTOR_CONCURRENCY
 
     def mask(self, text: str) -> str:
         """Mask every secret that stands in ``text``."""
@@ -89,6 +100,21 @@ class Message(Generic[ParamsT]):
     webhook_id: str
     params: ParamsT
     timeout: float | None = None
+
+
+class Paced(Iterator[MessageT]):
+    """Messages of which the next is not always to be had at once.
+
+    Who takes it has to wait for it; who has something else to do meanwhile asks ``wait`` first.
+    """
+
+    def __init__(self, messages: Iterator[MessageT], wait: Callable[[], float]) -> None:
+        """``wait`` returns the seconds, at the least, until the next message is to be had."""
+        self._messages = messages
+        self.wait: Final = wait
+
+    def __next__(self) -> MessageT:
+        return next(self._messages)
 
 
 class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
@@ -113,9 +139,10 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     ) -> Iterator[Outcome]:
         """Send each message; yield one Outcome for each as it completes, in any order.
 
-        ``messages`` is pulled lazily, one each time there is room to send it: a caller that stops yielding has
-        stopped the sending, and the messages under way are still finished and yielded. Nothing that a remote
-        system does raises.
+        ``messages`` is pulled lazily, one each time there is room to send it, and never more are under way than the
+        connection's ``concurrency``: a caller that stops yielding has stopped the sending, and the messages under way
+        are still finished and yielded. When ``messages`` is Paced and something is under way, none is taken before its
+        time. Nothing that a remote system does raises.
         """
 
     @abstractmethod

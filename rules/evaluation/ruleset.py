@@ -153,7 +153,7 @@ class RuleSet:
                 connector_enabled=connector.enabled,
                 max_attempts=action.max_attempts,
                 expires_after=action.expires_after,
-                policy=policy_of(*(getattr(action, column) for column in COLUMNS)),
+                policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
             ),
             params=params,
             failure=failure,

@@ -37,7 +37,10 @@ class Number(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if not isinstance(data, int | float) or isinstance(data, bool):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        try:
+            return float(data)
+        except OverflowError:
+            self.fail("invalid")
 
 
 class Flag(serializers.BooleanField):

@@ -9,7 +9,7 @@ from django.urls import reverse
 from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services import create_connector, duplicate_connector
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 from rules.models import Rule
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_member
@@ -38,6 +38,10 @@ def test_tags_and_the_health_interval_are_changed(console: Client, space: Space)
         ({"health_interval": "-1"}, "health_interval"),
         ({"health_interval": "9" * 30}, "health_interval"),
         ({"health_interval": "soon"}, "health_interval"),
+        ({"max_concurrency": "0"}, "max_concurrency"),
+        ({"max_concurrency": "1001"}, "max_concurrency"),
+        ({"max_per_second": "0"}, "max_per_second"),
+        ({"max_per_second": "nan"}, "max_per_second"),
     ],
 )
 def test_what_is_wrong_with_them_stands_on_their_fields(
@@ -45,6 +49,25 @@ def test_what_is_wrong_with_them_stands_on_their_fields(
 ) -> None:
     connector = make_sample(space)
     assert list(form_errors(console.post(url(connector), entered(space, **fields)))) == [wrong]
+
+
+def test_limits_are_changed(console: Client, space: Space) -> None:
+    connector = make_sample(space)
+    console.post(url(connector), entered(space, max_concurrency="7", max_per_second="0.5"))
+    connector.refresh_from_db()
+    assert (connector.max_concurrency, connector.max_per_second) == (7, 0.5)
+    console.post(url(connector), entered(space, max_concurrency="", max_per_second=""))
+    connector.refresh_from_db()
+    assert (connector.max_concurrency, connector.max_per_second) == (None, None)
+
+
+def test_the_page_shows_that_deliveries_are_held_and_when_they_are_tried(console: Client, space: Space) -> None:
+    connector = make_sample(space)
+    observe(connector.pk, Reason.RETRY_DNS, "No such name.", at_once=True)
+    text = console.get(url(connector)).content.decode()
+    panel = text[text.index('id="sy-status"') :]
+    for shown in ("are held, until a trial succeeds", "Next trial", "Failing since"):
+        assert shown in panel
 
 
 def test_the_page_shows_the_status_and_its_history(console: Client, space: Space) -> None:

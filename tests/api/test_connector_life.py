@@ -10,7 +10,7 @@ from pytest_django import Settings
 from actions.models import Action, Delivery, EventLogEntry
 from connectors.models import Connector
 from connectors.outcomes import Reason
-from connectors.services.status import observe
+from connectors.services.circuits import observe
 from spaces.models import AuditEntry, Space
 from tests.api.client import Answer, Api, make_delivery
 from tests.factories import make_action, make_connector, make_rule, make_space
@@ -171,6 +171,33 @@ def test_a_health_interval_is_a_number_of_seconds_or_none(api: Api, connector: C
         assert api.patch("connectors/desk", {"health_interval": interval}).body["health_interval"] == interval
     for wrong in (1, 10**9, -5):
         assert api.patch("connectors/desk", {"health_interval": wrong}).places == ["/health_interval"]
+
+
+def test_limits_of_concurrency_and_rate_are_numbers_or_none(api: Api, connector: Connector) -> None:
+    fine: dict[str, list[float | None]] = {"max_concurrency": [1, 1000, None], "max_per_second": [0.5, 100_000, None]}
+    for field, values in fine.items():
+        for value in values:
+            assert api.patch("connectors/desk", {field: value}).body[field] == value
+    wrong: dict[str, list[object]] = {
+        "max_concurrency": [0, 1001, 1.5, "3", True],
+        "max_per_second": [0, -1, 1e9, 10**400, "3", True],
+    }
+    for field, bad in wrong.items():
+        for each in bad:
+            assert api.patch("connectors/desk", {field: each}).places == [f"/{field}"]
+
+
+def test_the_circuit_is_shown_with_its_next_trial(api: Api, connector: Connector) -> None:
+    assert api.get("connectors/desk").body["circuit"]["state"] == "closed"
+    observe(connector.pk, Reason.RETRY_DNS, "No such host.", at_once=True)
+    shown = api.get("connectors/desk").body
+    assert (shown["status"], shown["status_reason"], shown["circuit"]["state"]) == (
+        "disconnected",
+        "retry_dns",
+        "open",
+    )
+    assert shown["circuit"]["since"] < shown["circuit"]["next_trial_at"]
+    assert shown["circuit"]["failing_since"] is not None
 
 
 # --- Delete ---

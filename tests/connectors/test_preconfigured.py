@@ -101,6 +101,8 @@ def test_reading_the_same_file_again_changes_nothing(write: Write) -> None:
         desk("https://other.example/"),
         desk(more="    expose_config: true\n"),
         desk(more="    health_interval: 0\n"),
+        desk(more="    max_concurrency: 5\n"),
+        desk(more="    max_per_second: 0.5\n"),
         desk().replace("Shared desk", "Renamed"),
         desk().replace("[all]", "[all, more]"),
     ],

@@ -1,19 +1,21 @@
 """A connector's status follows what is seen of its system, damped, and each change of it is on record."""
 
+from datetime import timedelta
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from django.utils import timezone
 
 from actions.models import EventLogEntry
-from connectors.models import Connector, Status
-from connectors.outcomes import Reason
+from connectors.circuit import RECOVERED, TRIP_CHECKS, TRIP_RESULTS, Circuit, CircuitState
+from connectors.models import Connector
+from connectors.outcomes import Outcome, Reason
 from connectors.services import update_connector
-from connectors.services.status import DOWN_AFTER, KEPT_CHANGES, UP_AFTER, Watch, next_status, observe
+from connectors.services.circuits import observe
+from connectors.services.status import KEPT_CHANGES, shown_status
+from connectors.services.watch import Watch
 from rules.models import Event
-from spaces.models import Space
+from spaces.models import AuditEntry, Space
 from tests.factories import make_connector, make_space
-
-OBSERVATIONS = st.lists(st.booleans(), max_size=60)
 
 
 @pytest.fixture
@@ -26,50 +28,50 @@ def connector(space: Space) -> Connector:
     return make_connector(space)
 
 
+def outcome(reason: Reason, detail: str = "") -> Outcome:
+    return Outcome(1, reason, detail)
+
+
 def status_of(connector: Connector) -> str:
     return Connector.objects.values_list("status", flat=True).get(pk=connector.pk)
 
 
-def walk(observations: list[bool], status: Status = Status.UNKNOWN, streak: int = 0) -> list[Status]:
-    walked = []
-    for succeeded in observations:
-        status, streak = next_status(status, streak, succeeded=succeeded)
-        walked.append(status)
-    return walked
-
-
-@given(OBSERVATIONS)
-def test_it_is_down_after_failures_in_a_row_and_never_before(before: list[bool]) -> None:
-    down = walk([*before, True, *[False] * DOWN_AFTER])
-    assert down[-1] is Status.DISCONNECTED
-    if down[-DOWN_AFTER - 1] is not Status.DISCONNECTED:
-        assert Status.DISCONNECTED not in down[-DOWN_AFTER:-1]
-
-
-@given(OBSERVATIONS)
-def test_it_is_up_after_successes_in_a_row(before: list[bool]) -> None:
-    assert walk([*before, *[True] * UP_AFTER])[-1] is Status.CONNECTED
-
-
-@given(OBSERVATIONS)
-def test_one_failure_never_takes_it_down_and_one_success_never_brings_it_up(before: list[bool]) -> None:
-    assert walk([*before, True, True, False])[-1] is Status.DEGRADED
-    assert walk([*before, *[False] * DOWN_AFTER, True])[-1] is Status.DEGRADED
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("circuit", "status"),
+    [
+        (Circuit(), "unknown"),
+        (Circuit(streak=1), "connected"),
+        (Circuit(CircuitState.DEGRADED), "degraded"),
+        (Circuit(CircuitState.OPEN), "disconnected"),
+        (Circuit(CircuitState.HALF_OPEN), "disconnected"),
+        (Circuit(CircuitState.HALF_OPEN, streak=1), "degraded"),
+    ],
+)
+def test_the_status_is_what_the_circuit_means(connector: Connector, circuit: Circuit, status: str) -> None:
+    connector.circuit = circuit
+    assert shown_status(connector) == status
+    connector.enabled = False
+    assert shown_status(connector) == "disabled"
 
 
 @pytest.mark.django_db
 def test_each_change_is_in_the_history_the_event_log_and_an_event_of_the_space(
     space: Space, connector: Connector
 ) -> None:
-    for _ in range(DOWN_AFTER):
+    for _ in range(TRIP_CHECKS):
         observe(connector.pk, Reason.RETRY_CONNECT, "Nothing accepts a connection there.")
     assert status_of(connector) == "disconnected"
     history = [(each.former, each.status, each.reason) for each in connector.status_changes.order_by("id")]
     assert history == [("unknown", "degraded", "retry_connect"), ("degraded", "disconnected", "retry_connect")]
-    entries = EventLogEntry.objects.filter(space=space, provider="connectors", action="status").order_by("id")
-    assert [entry.connector_id for entry in entries] == [connector.public_id] * 2
+    entries = EventLogEntry.objects.filter(space=space, provider="connectors").order_by("id")
+    assert [(entry.action, entry.connector_id) for entry in entries] == [
+        ("circuit-degraded", connector.public_id),
+        ("circuit-open", connector.public_id),
+    ]
     assert entries[1].outcome == "failure"
     assert "Nothing accepts" in entries[1].message
+    assert "the next trial is at" in entries[1].message
     events = Event.objects.filter(space=space).order_by("id")
     assert [event.type for event in events] == ["switchyard.connector.degraded", "switchyard.connector.disconnected"]
     data = events[1].data
@@ -79,7 +81,7 @@ def test_each_change_is_in_the_history_the_event_log_and_an_event_of_the_space(
 
 @pytest.mark.django_db
 def test_what_says_nothing_of_the_system_changes_nothing(connector: Connector) -> None:
-    for reason in (Reason.PERMANENT_4XX, Reason.TEMPLATE_ERROR, Reason.EXPIRED, Reason.RETRY_429):
+    for reason in (Reason.PERMANENT_4XX, Reason.TEMPLATE_ERROR, Reason.EXPIRED, Reason.TOO_LARGE):
         observe(connector.pk, reason, "")
     assert status_of(connector) == "unknown"
 
@@ -118,18 +120,18 @@ def test_the_history_is_bounded(connector: Connector) -> None:
 
 
 class TestWatch:
-    """Deliveries feed the status without a query for each."""
+    """Deliveries feed the circuit without a query for each."""
 
     pytestmark = pytest.mark.django_db
 
     @pytest.fixture
     def watch(self, connector: Connector) -> Watch:
         watch = Watch(connector.pk)
-        watch.begin(connector)
+        assert watch.begin(connector)
         return watch
 
     def test_a_delivery_that_arrives_connects(self, watch: Watch, connector: Connector) -> None:
-        watch.see(Reason.OK, "")
+        watch.see(outcome(Reason.OK))
         watch.tell()
         assert status_of(connector) == "connected"
 
@@ -141,26 +143,72 @@ class TestWatch:
         watch.begin(connector)
         with django_assert_num_queries(0):  # type: ignore[operator]
             for _ in range(1000):
-                watch.see(Reason.OK, "")
+                watch.see(outcome(Reason.OK))
                 watch.tell(is_last=True)
 
     def test_failures_that_go_on_disconnect(self, watch: Watch, connector: Connector) -> None:
-        for _ in range(DOWN_AFTER):
-            watch.see(Reason.RETRY_HTTP_5XX, "HTTP 503")
+        for _ in range(TRIP_RESULTS):
+            watch.see(outcome(Reason.RETRY_HTTP_5XX))
             watch.tell(is_last=True)
         assert status_of(connector) == "disconnected"
 
     def test_a_mix_is_degraded_however_long_it_lasts(self, watch: Watch, connector: Connector) -> None:
         for _ in range(10):
             for reason in (Reason.OK, Reason.RETRY_TIMEOUT, Reason.RETRY_TIMEOUT, Reason.OK):
-                watch.see(reason, "")
+                watch.see(outcome(reason))
             watch.tell(is_last=True)
             connector.refresh_from_db()
             watch.begin(connector)
             assert connector.status == "degraded"
 
-    def test_a_burst_is_one_observation(self, watch: Watch, connector: Connector) -> None:
-        for _ in range(500):
-            watch.see(Reason.RETRY_CONNECT, "")
+    def test_a_burst_of_failures_holds_deliveries_before_it_is_over(self, watch: Watch, connector: Connector) -> None:
+        sent = 0
+        while not watch.is_held:
+            watch.see(outcome(Reason.RETRY_CONNECT))
             watch.tell()
-        assert status_of(connector) == "degraded"
+            sent += 1
+        assert sent < 20
+        assert status_of(connector) == "disconnected"
+
+    def test_one_process_at_a_time_tries_out_and_its_result_closes_the_circuit(
+        self, watch: Watch, connector: Connector
+    ) -> None:
+        observe(connector.pk, Reason.RETRY_CONNECT, "", at_once=True)
+        assert not watch.begin(Connector.objects.get(pk=connector.pk))
+        assert watch.held_for() > 0
+        Connector.objects.update(next_trial_at=timezone.now())
+        row, other = Connector.objects.get(pk=connector.pk), Watch(connector.pk)
+        assert watch.begin(row)
+        assert watch.is_trial
+        assert not other.begin(Connector.objects.get(pk=connector.pk))
+        for _ in range(RECOVERED):
+            watch.see(outcome(Reason.OK))
+        watch.tell(is_last=True)
+        assert other.begin(Connector.objects.get(pk=connector.pk))
+        assert not other.is_trial
+        assert status_of(connector) == "connected"
+
+    def test_a_410_disables_the_connector_and_says_so(self, watch: Watch, connector: Connector, space: Space) -> None:
+        revision = Space.objects.get(pk=space.pk).config_revision
+        watch.see(outcome(Reason.PERMANENT_410, "HTTP 410 Gone"))
+        watch.tell(is_last=True)
+        row = Connector.objects.get(pk=connector.pk)
+        assert (row.enabled, row.status, row.status_reason) == (False, "disabled", "permanent_410")
+        assert Space.objects.get(pk=space.pk).config_revision > revision
+        entry = AuditEntry.objects.filter(action="connector.update").latest("id")
+        assert (entry.before, entry.after) == ({"enabled": True}, {"enabled": False})
+        logged = EventLogEntry.objects.filter(provider="connectors").latest("id")
+        assert (logged.action, logged.reason) == ("circuit-disabled", "permanent_410")
+        update_connector(row, enabled=True)
+        assert Connector.objects.get(pk=connector.pk).circuit.state is CircuitState.CLOSED
+
+    def test_days_without_a_success_disable_the_connector(self, connector: Connector) -> None:
+        observe(connector.pk, Reason.RETRY_DNS, "", at_once=True)
+        days = timedelta(days=5)
+        Connector.objects.update(next_trial_at=timezone.now(), failing_since=timezone.now() - days)
+        watch = Watch(connector.pk)
+        assert watch.begin(Connector.objects.get(pk=connector.pk))
+        watch.see(outcome(Reason.RETRY_DNS, "The name could not be resolved."))
+        watch.tell(is_last=True)
+        assert status_of(connector) == "disabled"
+        assert not Connector.objects.get(pk=connector.pk).enabled

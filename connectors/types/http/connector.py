@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from django.conf import settings
-
 from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome
@@ -99,7 +97,7 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
         yield from Sending(client, messages).outcomes(
-            (self.id, connection.id, connection.version), settings.CONNECTOR_CONCURRENCY
+            (self.id, connection.id, connection.version), connection.concurrency
         )
 
     def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from connectors.net.exchange import Request, Response, Result
 from connectors.net.http import send_many
 from connectors.outcomes import Outcome, Reason
-from connectors.types.base import Message
+from connectors.types.base import Message, Paced
 from connectors.types.http.client import BadMessage, Client
 from connectors.types.http.oauth2 import NoToken
 from connectors.types.http.outcomes import clean, outcome
@@ -19,6 +19,7 @@ class Sending:
 
     def __init__(self, client: Client, messages: Iterable[Message[HttpParams]]) -> None:
         self._client = client
+        self._wait = messages.wait if isinstance(messages, Paced) else None
         self._messages = iter(messages)
         self._refused: deque[Outcome] = deque()
         self._again: deque[Message[HttpParams]] = deque()
@@ -27,7 +28,7 @@ class Sending:
     def outcomes(self, key: Hashable, concurrency: int) -> Iterator[Outcome]:
         """Yield one outcome for each message, in any order."""
         while True:
-            for request, result in send_many(self._requests(), key=key, concurrency=concurrency):
+            for request, result in send_many(self._requests(), key=key, concurrency=concurrency, wait=self._wait):
                 if not self._is_sent_again(request, result):
                     yield outcome(request, result, self._client.masker)
                 while self._refused:

@@ -306,6 +306,8 @@ HOSTILE = [
     ({"id": "x", "type": "user"}, "/type"),
     ({"id": "x", "type": ["connector"]}, "/type"),
     ({"id": "x", "config": {"url": "https://a.example"}, "health_interval": 1}, "/health_interval"),
+    ({"id": "x", "config": {"url": "https://a.example"}, "max_concurrency": 0}, "/max_concurrency"),
+    ({"id": "x", "config": {"url": "https://a.example"}, "max_per_second": -1}, "/max_per_second"),
 ]
 
 

@@ -4,6 +4,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pytest_django import Settings
 from connectors.net.headers import RESERVED
 from connectors.net.pool import pool
 from connectors.outcomes import Outcome, Reason
-from connectors.types.base import Connection, Message
+from connectors.types.base import Connection, Message, Paced
 from connectors.types.http import connector_type
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.schemas import HttpConfig, HttpParams
@@ -188,6 +189,31 @@ def test_the_settings_bound_how_many_are_under_way(server: ScriptedServer, setti
     messages = (Message(n, f"msg_{n}", HttpParams()) for n in range(60))
     assert len(list(connector_type.deliver(connect(server.url), messages))) == 60
     assert server.connections <= 3
+
+
+def test_a_connector_may_bound_it_further(server: ScriptedServer) -> None:
+    connection = replace(connect(server.url), max_concurrency=2)
+    messages = (Message(n, f"msg_{n}", HttpParams()) for n in range(60))
+    assert len(list(connector_type.deliver(connection, messages))) == 60
+    assert server.connections <= 2
+
+
+def test_what_is_paced_is_not_taken_before_its_time_while_others_are_under_way(server: ScriptedServer) -> None:
+    waits = [0.01] * 20
+    under_way = taken_early = 0
+
+    def messages() -> Iterator[Message[HttpParams]]:
+        nonlocal under_way, taken_early
+        for n in range(10):
+            taken_early += bool(under_way and waits)
+            under_way += 1
+            yield Message(n, f"msg_{n}", HttpParams())
+
+    paced = Paced(messages(), lambda: waits.pop() if waits else 0.0)
+    for _ in connector_type.deliver(connect(server.url), paced):
+        under_way -= 1
+    assert len(server.requests) == 10
+    assert not taken_early
 
 
 def test_connections_are_kept_between_batches(server: ScriptedServer) -> None:

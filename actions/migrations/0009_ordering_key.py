@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0007_delivery_policy'),
+        ('actions', '0008_delivery_policy'),
         ('connectors', '0004_secrets_canary'),
         ('spaces', '0005_identities'),
     ]

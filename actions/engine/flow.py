@@ -1,0 +1,70 @@
+"""How much one lane sends: what its system has earned, what the circuit allows, and the rate that is configured."""
+
+import time
+from typing import Final
+
+from django.conf import settings
+
+from actions.engine.pacing import Pacer
+from connectors.models import Connector
+from connectors.outcomes import Outcome
+from connectors.services.circuits import FAULTS
+from connectors.services.watch import Watch
+
+# A connector that nothing is known of gets no more sockets than these; each success adds one, up to its limit.
+FIRST_WINDOW: Final = 8
+_ALLOWED_FOR: Final = 0.1  # seconds after which the circuit is asked again
+_BUSY: Final = 0.05  # seconds after which somebody without room looks again
+
+
+class Flow:
+    """For one thread."""
+
+    def __init__(self, connector_id: int, watch: Watch) -> None:
+        self._watch = watch
+        self._pacer = Pacer(f"connector:{connector_id}")
+        self.most = 1  # messages that may ever be under way
+        self._window = float(FIRST_WINDOW)
+        self._configured: float | None = None
+        self._share = 1.0
+        self._rate: float | None = None
+        self._asked_at = 0.0
+
+    def begin(self, connector: Connector) -> None:
+        """Take the limits of the connector as it is now."""
+        self.most = connector.max_concurrency or settings.CONNECTOR_CONCURRENCY
+        self._configured = connector.max_per_second
+        self._ask()
+
+    @property
+    def rate(self) -> float | None:
+        """The most that may be sent in a second; None for any number."""
+        return self._rate
+
+    def wait(self, under_way: int) -> float:
+        """Return the seconds until another may be sent beside those under way, or until to ask again; 0 for now."""
+        if time.monotonic() - self._asked_at > _ALLOWED_FOR:
+            self._ask()
+        if under_way >= min(self._window, max(self.most * self._share, 1)):
+            return _BUSY
+        return 0.0 if self._rate is None else max(self._pacer.wait(self._rate), 0.0)
+
+    def take(self) -> None:
+        """Note that one is sent now, as ``wait`` allowed."""
+        if self._rate is not None:
+            self._pacer.take()
+
+    def see(self, outcome: Outcome) -> None:
+        """Widen or narrow what may be under way."""
+        if outcome.reason.is_ok:
+            if self._window < self.most:
+                self._window += 1
+        elif outcome.reason in FAULTS:
+            self._window = max(self._window / 2, 1.0)
+
+    def _ask(self) -> None:
+        allowed = self._watch.allowance()
+        self._share = allowed.share
+        rates = [rate for rate in (self._configured, allowed.rate) if rate is not None]
+        self._rate = min(rates) * allowed.share if rates else None
+        self._asked_at = time.monotonic()
