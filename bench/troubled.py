@@ -1,7 +1,8 @@
 """Receivers in trouble, in a process of their own: one hangs, one drips a byte a second, one is shut for a while.
 
 ``python -m bench.troubled`` prints their three ports and serves until its standard input is closed. The one that is
-shut answers 503. GET /open opens it; from then on it answers 200, and GET /arrivals tells when each POST came.
+shut answers 503. GET /open opens it; from then on it answers 200, and GET /arrivals tells of each POST when it was sent
+and when it came.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._is_open = False
-        self._arrivals: list[int] = []
+        self._arrivals: list[tuple[int, int]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -43,7 +44,7 @@ class Gate:
         elif not self._is_open:
             return b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
         elif head.startswith(b"post "):
-            self._arrivals.append(time.monotonic_ns())
+            self._arrivals.append((int(header(head, b"webhook-timestamp")), time.monotonic_ns()))
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(content) + content
 
 
@@ -90,10 +91,9 @@ class Troubled:
         """Open the one that is shut."""
         self._get("/open")
 
-    def arrivals(self) -> list[int]:
-        """Return when each POST came to it since it was opened, in nanoseconds of the monotonic clock."""
-        arrivals: list[int] = json.loads(self._get("/arrivals"))
-        return arrivals
+    def arrivals(self) -> list[tuple[int, int]]:
+        """Return of each POST since it was opened: its webhook-timestamp, and the monotonic nanosecond when it came."""
+        return [(sent, came) for sent, came in json.loads(self._get("/arrivals"))]
 
     def _get(self, path: str) -> Any:
         control = HTTPConnection("127.0.0.1", self._ports[2], timeout=30)

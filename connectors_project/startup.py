@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import sys
 from typing import Any
 
@@ -67,6 +68,12 @@ def tune_interpreter() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def allow_many_files() -> None:
+    """Let this process open as many files as the system allows: hundreds of connectors have sockets of their own."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 @setup_logging.connect
 def _leave_logging_alone(**_: Any) -> None:
     """With a receiver here Celery keeps its hands off the root logger's level, which LOG_LEVEL sets."""
@@ -75,6 +82,7 @@ def _leave_logging_alone(**_: Any) -> None:
 @worker_ready.connect
 def _worker_is_ready(**_: Any) -> None:
     load_connectors_file()
+    allow_many_files()
     tune_interpreter()
     logger.info("Worker is ready.")
 

@@ -21,6 +21,7 @@ class Flow:
     """For one thread."""
 
     def __init__(self, connector_id: int, watch: Watch) -> None:
+        self._connector_id = connector_id
         self._watch = watch
         self._pacer = Pacer(f"connector:{connector_id}")
         self.most = 1  # messages that may ever be under way
@@ -33,7 +34,10 @@ class Flow:
     def begin(self, connector: Connector) -> None:
         """Take the limits of the connector as it is now."""
         self.most = connector.max_concurrency or settings.CONNECTOR_CONCURRENCY
-        self._configured = connector.max_per_second
+        if connector.max_per_second != self._configured:
+            # Under a name of its own, so that nobody waits for a turn that a former rate gave out.
+            self._configured = connector.max_per_second
+            self._pacer = Pacer(f"connector:{self._connector_id}:{self._configured}")
         self._ask()
 
     @property

@@ -20,6 +20,7 @@ _LONGEST_WAIT: Final = 1.0
 _SHORTEST_PAUSE: Final = 0.002
 _FD_SETSIZE: Final = 1024
 _BLIND_WAIT: Final = 0.005
+_LONGEST_BLIND_WAIT: Final = 0.08
 
 
 class Channel:
@@ -32,6 +33,7 @@ class Channel:
         self._active: dict[Any, Slot] = {}
         self._vetted: dict[tuple[str, Proxy | None], float] = {}  # until when (monotonic)
         self._is_blind = False
+        self._blind_wait = _BLIND_WAIT
 
     @property
     def weight(self) -> int:
@@ -146,6 +148,8 @@ class Channel:
         _, succeeded, failed = self._multi.info_read(len(self._active))
         finished = [self._take_back(curl).response() for curl in succeeded]
         finished += [self._take_back(curl).failure(code, message) for curl, code, message in failed]
+        if finished:
+            self._blind_wait = _BLIND_WAIT
         return finished
 
     def _take_back(self, curl: Any) -> Slot:
@@ -158,7 +162,8 @@ class Channel:
         """Return when a socket is ready, a deadline of curl's has come, or after ``pause`` seconds unless that is 0."""
         timeout = self._multi.timeout() / 1000
         if self._is_blind:
-            time.sleep(_BLIND_WAIT)
+            time.sleep(self._blind_wait)
+            self._blind_wait = min(self._blind_wait * 2, _LONGEST_BLIND_WAIT)
         elif timeout != 0:
             longest = min(max(pause, _SHORTEST_PAUSE), _LONGEST_WAIT) if pause else _LONGEST_WAIT
             self._multi.select(timeout if 0 < timeout < longest else longest)
