@@ -19,6 +19,7 @@ from actions.engine.gate import Gate
 from actions.engine.leases import Leased
 from actions.engine.outcomes import Finished
 from actions.engine.recorder import Recorder
+from actions.policy import STANDARD
 from connectors.circuit import RECOVERED
 from connectors.models import Connector
 from connectors.net.policy import NetworkPolicy
@@ -84,6 +85,7 @@ class Lane(threading.Thread):
         self._watch = Watch(connector_id)
         self._flow = Flow(connector_id, self._watch)
         self._gate = Gate()
+        self._is_gated = False  # the present batch has deliveries of actions with limits of their own
         self._opened: tuple[int, AnyConnectorType, AnyConnection] | None = None
 
     @property
@@ -234,6 +236,7 @@ class Lane(threading.Thread):
                 self._woken = self._behind = True
         self._left = taken = len(waiting)
         held_back = 0
+        self._is_gated = any(delivery.policy is not STANDARD for delivery in waiting)
         self.was_slow = False
         try:
             if connector is None:
@@ -261,10 +264,11 @@ class Lane(threading.Thread):
             return
         _hand_back_connection()
         messages = self._messages(connector, connector_type, batch, waiting)
-        paced = Paced(messages, lambda: max(self._flow.wait(len(self._under_way)), self._gate.wait(waiting)))
+        paced = Paced(messages, lambda: self._wait(waiting, len(self._under_way)))
         for outcome in connector_type.deliver(opened, paced):
             delivery = self._under_way.pop(outcome.key)
-            self._gate.finish(delivery)
+            if self._is_gated:
+                self._gate.finish(delivery)
             self._recorder.put(Finished(delivery, outcome, connector.public_id))
             self._watch.see(outcome)
             self._flow.see(outcome)
@@ -291,19 +295,25 @@ class Lane(threading.Thread):
             and not self._watch.is_held
             and time.monotonic() < start_by
         ):
-            if (wait := max(self._flow.wait(0), self._gate.wait(waiting))) > 0:
+            if (wait := self._wait(waiting, 0)) > 0:
                 with self._changed:
                     self._changed.wait(min(wait, GLANCE))
                 continue
-            delivery = self._gate.take(waiting)
+            delivery = self._gate.take(waiting) if self._is_gated else waiting.popleft()
             message = _message(delivery, connector_type)
             if isinstance(message, Outcome):
-                self._gate.finish(delivery)
+                if self._is_gated:
+                    self._gate.finish(delivery)
                 self._recorder.put(Finished(delivery, message, connector.public_id))
             else:
                 self._flow.take()
                 self._under_way[delivery.id] = delivery
                 yield message
+
+    def _wait(self, waiting: deque[Leased], under_way: int) -> float:
+        """Return the seconds until one of these may be sent beside those under way; 0 or less: now."""
+        wait = self._flow.wait(under_way)
+        return max(wait, self._gate.wait(waiting)) if self._is_gated else wait
 
     def _open(self, connector: Connector) -> tuple[AnyConnectorType, AnyConnection]:
         if self._opened is None or self._opened[0] != connector.version:
