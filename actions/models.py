@@ -13,6 +13,7 @@ from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
+MAX_ORDERING_KEY = 200
 REASONS = [(reason.value, reason.value) for reason in Reason]
 FAILING_AFTER: Final = 3  # tries of one delivery
 
@@ -43,6 +44,35 @@ class Action(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Seconds until it is pointless; empty: never.",
     )
+    retry = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="When a failed try is followed by another, and which failures are; empty: as usual.",
+    )
+    timeout = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Seconds that one try may take, within the installation's limit; empty: as the connector has it.",
+    )
+    max_per_second = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01), MaxValueValidator(10_000)],
+        help_text="Messages a second over all workers; what has to wait uses up no try. Empty: any number.",
+    )
+    max_concurrency = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="Messages under way at once, in each worker. Empty: as many as the connector takes.",
+    )
+    ordering_key = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Template. Of what has the same key, one is sent after the other, in order. Empty: no order.",
+    )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -61,7 +91,8 @@ class Delivery(models.Model):
     """One event through one action: the unit of work.
 
     Hot table: written in bulk by actions.engine, so its references carry no database constraint and history outlives
-    what it names. ``due_at`` orders the queue and is never touched by a lease.
+    what it names. ``due_at`` orders the queue and is never touched by a lease; what waits for an earlier delivery of
+    its ordering key has none.
     """
 
     class State(models.TextChoices):
@@ -81,7 +112,16 @@ class Delivery(models.Model):
     )
     message = models.JSONField(help_text="The rendered params.")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    due_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(
+        db_default=Now(), null=True, help_text="Null while it waits for an earlier one of its ordering key."
+    )
+    ordering_key = models.CharField(
+        max_length=MAX_ORDERING_KEY,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of an action's deliveries with the same key, one is sent after the other; empty: no order.",
+    )
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(
@@ -109,13 +149,25 @@ class Delivery(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action"
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["action", "ordering_key"],
+                name="delivery_one_in_flight_per_key",
+                condition=models.Q(ordering_key__gt="")
+                & models.Q(due_at__isnull=False)
+                & models.Q(state__in=["pending", "leased"]),
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
+            models.Index(
+                fields=["action", "ordering_key", "id"],
+                name="delivery_behind_another",
+                condition=models.Q(ordering_key__gt="") & models.Q(due_at=None) & models.Q(state="pending"),
+            ),
             models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
             models.Index(fields=["id"], name="delivery_unannounced", condition=UNANNOUNCED),
             models.Index(fields=["space", "connector"], name="delivery_failing", condition=FAILING),

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actions.models import Action
 from actions.services.actions import create_action, described, update_action
+from actions.services.policies import PolicyChanges
 from connectors.models import Connector
 from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
 from spaces.models import Space
@@ -21,6 +22,11 @@ class ActionDocument(ObjectDocument):
     params: dict[str, Any] = Field(default_factory=dict)
     max_attempts: int = 10
     expires_after: int | None = None
+    retry: dict[str, Any] = Field(default_factory=dict)
+    timeout: float | None = None
+    max_per_second: float | None = None
+    max_concurrency: int | None = None
+    ordering_key: str = ""
     enabled: bool = True
 
 
@@ -50,6 +56,7 @@ class ActionKind(Kind[Action, ActionDocument]):
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
             enabled=document.enabled,
+            **_policy(document),
         )
 
     def overwrite(self, row: Action, document: ActionDocument, resolve: Resolve) -> Action:
@@ -61,7 +68,18 @@ class ActionKind(Kind[Action, ActionDocument]):
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
             enabled=document.enabled,
+            **_policy(document),
         )
+
+
+def _policy(document: ActionDocument) -> PolicyChanges:
+    return {
+        "retry": document.retry,
+        "timeout": document.timeout,
+        "max_per_second": document.max_per_second,
+        "max_concurrency": document.max_concurrency,
+        "ordering_key": document.ordering_key,
+    }
 
 
 def _connector(document: ActionDocument, resolve: Resolve) -> Connector:

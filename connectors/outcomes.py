@@ -54,3 +54,9 @@ class Outcome:
     duration: float = 0.0
     request: dict[str, Any] = field(default_factory=dict)
     response: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int | None:
+        """The number by which the system itself says what became of it, as HTTP's status; None where it has none."""
+        status = self.response.get("status")
+        return status if isinstance(status, int) else None

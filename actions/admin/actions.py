@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from actions.admin.execute import ExecutingAdmin
 from actions.models import Action
+from actions.policy import RetryPolicy
 from actions.services import create_action, delete_action, update_action
 from connectors.models import Connector
 from connectors.types.registry import all_types
@@ -27,6 +28,8 @@ from spaces.models import Space
 from spaces.roles import Ability
 from spaces.validation import reject
 
+DELIVERY_FIELDS = ["max_attempts", "expires_after", "timeout", "max_per_second", "max_concurrency", "ordering_key"]
+
 
 class ActionForm(TypedForm):
     """An action; its params are those of its connector's type."""
@@ -35,7 +38,7 @@ class ActionForm(TypedForm):
 
     class Meta:
         model = Action
-        fields = ["name", "public_id", "connector", "enabled", "max_attempts", "expires_after"]
+        fields = ["name", "public_id", "connector", "enabled", *DELIVERY_FIELDS]
 
     @property
     def type_id(self) -> str:
@@ -63,6 +66,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     actions = ["enable_selected", "disable_selected"]
     section_titles = {
         "params": ("Message", "Every text is a template over the event, such as {{ event.data.site }}."),
+        "retry": ("Retries", "When a failed try is followed by another. Left alone, as Standard Webhooks has it."),
     }
 
     @display(description="Action", header=True, ordering="name")
@@ -87,6 +91,11 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     def params_block(self, action: Action) -> SafeString:
         """The message, where it cannot be changed."""
         return json_block(action.params)
+
+    @display(description="Retries")
+    def retry_block(self, action: Action) -> SafeString | str:
+        """The retries, where they cannot be changed."""
+        return json_block(action.retry) if action.retry else "as usual"
 
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the actions, each with its number of rules."""
@@ -114,9 +123,12 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         return {}
 
     def sections(self) -> Sections:
-        """Return the params of every connector type."""
+        """Return the params of every connector type, and the retries, which are the same for all."""
         return {
-            declared.id: (SchemaFields(declared.params_model, f"{declared.id}_params", "params", "/params"),)
+            declared.id: (
+                SchemaFields(declared.params_model, f"{declared.id}_params", "params", "/params"),
+                SchemaFields(RetryPolicy, "retry", "retry", "/retry"),
+            )
             for declared in all_types().values()
         }
 
@@ -130,7 +142,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
 
     def values(self, request: HttpRequest, section: SchemaFields, obj: Action | None) -> Mapping[str, Any]:
         """Return the action's params, or what its type proposes for a new one."""
-        if obj is not None:
+        if obj is not None or section.attribute != "params":
             return super().values(request, section, obj)
         connector = self._connector(request, obj)
         return all_types()[connector.type].default_params() if connector else {}
@@ -149,14 +161,14 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         fields = ["name", "public_id", "connector", "enabled"]
         return [
             (None, {"fields": [*fields, "space", "seen_version"] if obj else fields}),
-            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Delivery", {"fields": DELIVERY_FIELDS}),
         ]
 
     def shown_fieldsets(self, obj: Action) -> list[Any]:
         """Return what the page shows of an action that cannot be changed."""
         return [
             (None, {"fields": ["name", "public_id", "connector_link", "enabled", "space"]}),
-            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Delivery", {"fields": [*DELIVERY_FIELDS, "retry_block"]}),
             ("Message", {"fields": ["params_block"]}),
         ]
 
@@ -175,8 +187,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             connector=form.cleaned_data["connector"],
             name=form.cleaned_data["name"],
             params=form.collect("params"),
-            max_attempts=form.cleaned_data["max_attempts"],
-            expires_after=form.cleaned_data["expires_after"],
+            **{name: form.cleaned_data[name] for name in DELIVERY_FIELDS},
+            retry=form.collect("retry"),
             enabled=form.cleaned_data["enabled"],
         )
 
@@ -187,8 +199,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             connector=form.cleaned_data["connector"],
             name=form.cleaned_data["name"],
             params=form.collect("params"),
-            max_attempts=form.cleaned_data["max_attempts"],
-            expires_after=form.cleaned_data["expires_after"],
+            **{name: form.cleaned_data[name] for name in DELIVERY_FIELDS},
+            retry=form.collect("retry"),
             enabled=form.cleaned_data["enabled"],
         )
 

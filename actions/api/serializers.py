@@ -7,6 +7,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_sc
 from rest_framework import serializers
 
 from actions.models import REASONS, Action, Delivery, EventLogEntry
+from actions.policy import RetryPolicy
 from actions.services import create_action, update_action
 from connectors.models import Connector
 from spaces.api.fields import Text, Whole
@@ -19,6 +20,7 @@ EXAMPLE = {
     "connector": "order-desk",
     "params": {"body": {"text": "{{ event.data.total }} paid at {{ event.source }}"}},
     "max_attempts": 5,
+    "retry": {"delays": [10, 60, 600]},
 }
 
 
@@ -28,6 +30,11 @@ class ConnectorField(PublicIdField[Connector]):
 
     def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
         return Connector.objects.usable_in(space)
+
+
+@extend_schema_field(RetryPolicy.model_json_schema())
+class RetryField(serializers.DictField):
+    """When a failed try is followed by another, as RetryPolicy has it."""
 
 
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
@@ -41,6 +48,7 @@ class ActionSerializer(ObjectSerializer[Action]):
     connector_type_id = Text(source="connector.type", read_only=True, allow_null=True, default=None)
     lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
+    retry = RetryField(default=dict, help_text=Action._meta.get_field("retry").help_text)
     referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
     class Meta:
@@ -54,6 +62,11 @@ class ActionSerializer(ObjectSerializer[Action]):
             "params",
             "max_attempts",
             "expires_after",
+            "retry",
+            "timeout",
+            "max_per_second",
+            "max_concurrency",
+            "ordering_key",
             "enabled",
             "version",
             "referenced_by_count",

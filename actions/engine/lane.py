@@ -15,9 +15,11 @@ from pydantic import ValidationError
 
 from actions.engine import leases
 from actions.engine.flow import Flow
+from actions.engine.gate import Gate
 from actions.engine.leases import Leased
 from actions.engine.outcomes import Finished
 from actions.engine.recorder import Recorder
+from actions.policy import STANDARD
 from connectors.circuit import RECOVERED
 from connectors.models import Connector
 from connectors.net.policy import NetworkPolicy
@@ -83,6 +85,8 @@ class Lane(threading.Thread):
         self._is_limited = False  # it takes no more than it may send soon, so newcomers queue up in the database
         self._watch = Watch(connector_id)
         self._flow = Flow(connector_id, self._watch)
+        self._gate = Gate()
+        self._is_gated = False  # the present batch has deliveries of actions with limits of their own
         self._opened: tuple[int, AnyConnectorType, AnyConnection] | None = None
 
     @property
@@ -165,7 +169,9 @@ class Lane(threading.Thread):
             self._tell_status(is_last=True)
         with self._changed:
             if not (self._handed_over or self._woken or self._stopping):
-                self._changed.wait(_IDLE)
+                self._changed.wait(self._gate.rest(_IDLE))
+                if self._gate.is_due():
+                    self._woken = True
             if self._stopping or not (self._handed_over or self._woken):
                 return False
             batch = self._handed_over.popleft() if self._handed_over else None
@@ -230,6 +236,8 @@ class Lane(threading.Thread):
             with self._changed:
                 self._woken = self._behind = True
         self._left = taken = len(waiting)
+        held_back = 0
+        self._is_gated = any(delivery.policy is not STANDARD for delivery in waiting)
         self.was_slow = False
         try:
             if connector is None:
@@ -239,9 +247,13 @@ class Lane(threading.Thread):
         finally:
             self._left = 0
             self._under_way.clear()
-            leases.release(waiting)
+            aside, late = self._gate.empty()
+            held_back = len(aside) + len(late)
+            leases.release([*aside, *waiting])
+            if late:
+                leases.postpone(late)
         self._tell_status()
-        sent = taken - len(waiting)
+        sent = taken - len(waiting) - held_back
         self._pace += (sent / max(time.monotonic() - began, 0.001) - self._pace) * 0.3
 
     def _send_all(self, connector: Connector, batch: Batch, waiting: deque[Leased]) -> None:
@@ -254,9 +266,12 @@ class Lane(threading.Thread):
         if self._is_crowded():
             _hand_back_connection()
         messages = self._messages(connector, connector_type, batch, waiting)
-        paced = Paced(messages, lambda: self._flow.wait(len(self._under_way)))
+        paced = Paced(messages, lambda: self._wait(waiting, len(self._under_way)))
         for outcome in connector_type.deliver(opened, paced):
-            self._recorder.put(Finished(self._under_way.pop(outcome.key), outcome, connector.public_id))
+            delivery = self._under_way.pop(outcome.key)
+            if self._is_gated:
+                self._gate.finish(delivery)
+            self._recorder.put(Finished(delivery, outcome, connector.public_id))
             now = self._moved_at = time.monotonic()
             self._watch.see(outcome)
             self._flow.see(outcome, now)
@@ -277,19 +292,31 @@ class Lane(threading.Thread):
         It ends early when the lane stops, the circuit opens, or the lease nears its end.
         """
         start_by = batch.start_by()
-        while waiting and not self._stopping and not self._watch.is_held and time.monotonic() < start_by:
-            if (wait := self._flow.wait(0)) > 0:
+        while (
+            (waiting or self._gate.holds_some)
+            and not self._stopping
+            and not self._watch.is_held
+            and time.monotonic() < start_by
+        ):
+            if (wait := self._wait(waiting, 0)) > 0:
                 with self._changed:
                     self._changed.wait(min(wait, GLANCE))
                 continue
-            delivery = waiting.popleft()
+            delivery = self._gate.take(waiting) if self._is_gated else waiting.popleft()
             message = _message(delivery, connector_type)
             if isinstance(message, Outcome):
+                if self._is_gated:
+                    self._gate.finish(delivery)
                 self._recorder.put(Finished(delivery, message, connector.public_id))
             else:
                 self._flow.take()
                 self._under_way[delivery.id] = delivery
                 yield message
+
+    def _wait(self, waiting: deque[Leased], under_way: int) -> float:
+        """Return the seconds until one of these may be sent beside those under way; 0 or less: now."""
+        wait = self._flow.wait(under_way)
+        return max(wait, self._gate.wait(waiting)) if self._is_gated else wait
 
     def _open(self, connector: Connector) -> tuple[AnyConnectorType, AnyConnection]:
         if self._opened is None or self._opened[0] != connector.version:
@@ -341,4 +368,4 @@ def _message(delivery: Leased, connector_type: AnyConnectorType) -> AnyMessage |
         first = error.errors(include_url=False, include_input=False)[0]
         place = "/".join(map(str, first["loc"]))
         return Outcome(delivery.id, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {place}: {first['msg']}")
-    return Message(key=delivery.id, webhook_id=str(delivery.webhook_id), params=params, hop=delivery.hop)
+    return Message(delivery.id, str(delivery.webhook_id), params, delivery.hop, delivery.policy.timeout)

@@ -29,7 +29,7 @@ class Lanes:
         self._held: dict[int, float] = {}  # connectors whose circuit holds, and until when (monotonic)
         self._slow: dict[int, float] = {}  # connectors known to be slow, likewise
         self._lock = threading.Lock()
-        self._recorder = Recorder()
+        self._recorder = Recorder(self.wake_unless_held)
         self._stopping = False
 
     def wake(self, connector_id: int) -> None:

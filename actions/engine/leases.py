@@ -18,7 +18,9 @@ from django.db.models.functions import Now
 
 from actions.engine import log
 from actions.engine.clock import now_plus
+from actions.engine.ordering import Key
 from actions.models import Action, Delivery
+from actions.policy import COLUMNS, STANDARD, Policy, policy_of
 from connectors.models import Connector
 from connectors.outcomes import Reason
 
@@ -31,8 +33,8 @@ _RECLAIM_AT_ONCE: Final = 2000
 
 _TABLE = Delivery._meta.db_table
 _LEASED: Final = (
-    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, "
-    "replayed_from, hop"
+    f"{_TABLE}.id, webhook_id, space_id, event_id, rule_id, action_id, message, attempts, expires_at, replayed_from, "
+    "hop, ordering_key"
 )
 _RECLAIMED: Final = (
     "id",
@@ -44,7 +46,7 @@ _RECLAIMED: Final = (
     "attempts",
     "lost_leases",
 )
-_GONE: Final = ("", 1)  # what stands for a deleted action
+_GONE: Final = ("", 1, STANDARD)  # what stands for a deleted action
 _NO_LEASE: Final[dict[str, Any]] = {"lease_token": None, "lease_until": None}
 _LOST: Final = "The worker vanished during this try; whether the message arrived is not known."
 _POISON: Final = f"{MAX_LOST_LEASES} workers vanished while they ran this delivery; it is taken for the cause."
@@ -71,6 +73,8 @@ class Leased:
     token: uuid.UUID
     replayed_from: int = 0
     hop: int = 0
+    policy: Policy = STANDARD
+    ordering: Key | None = None
 
 
 def claim(connector_id: int, limit: int, *, suspects_first: bool = False) -> list[Leased]:
@@ -102,7 +106,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
                 0,
                 lost_leases,
                 limit,
-                token if connection.vendor == "postgresql" else token.hex,
+                _stored(token),
                 settings.LEASE_SECONDS,
             ],
         )
@@ -110,17 +114,30 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
     if not rows:
         return []
     policies = {
-        key: (public_id, max_attempts)
-        for key, public_id, max_attempts in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
-            "id", "public_id", "max_attempts"
+        key: (public_id, max_attempts, policy_of(key, *policy))
+        for key, public_id, max_attempts, *policy in Action.objects.filter(pk__in={row[5] for row in rows}).values_list(
+            "id", "public_id", "max_attempts", *COLUMNS
         )
     }
     # RETURNING keeps no order.
     return [_leased(row, policies.get(row[5], _GONE), token) for row in sorted(rows)]
 
 
-def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> Leased:
-    key, webhook_id, space_id, event_id, rule_id, _, message, attempts, expires_at, replayed_from, hop = row
+def _leased(row: tuple[Any, ...], policy: tuple[str, int, Policy], token: uuid.UUID) -> Leased:
+    (
+        key,
+        webhook_id,
+        space_id,
+        event_id,
+        rule_id,
+        action,
+        message,
+        attempts,
+        expires_at,
+        replayed_from,
+        hop,
+        ordering_key,
+    ) = row
     return Leased(
         id=key,
         webhook_id=webhook_id if isinstance(webhook_id, uuid.UUID) else uuid.UUID(webhook_id),
@@ -135,6 +152,8 @@ def _leased(row: tuple[Any, ...], policy: tuple[str, int], token: uuid.UUID) -> 
         token=token,
         replayed_from=replayed_from,
         hop=hop,
+        policy=policy[2],
+        ordering=(action, ordering_key) if ordering_key else None,
     )
 
 
@@ -151,6 +170,20 @@ def release(leased: Iterable[Leased]) -> None:
         by_token.setdefault(delivery.token, []).append(delivery.id)
     for token, ids in by_token.items():
         Delivery.objects.filter(pk__in=ids, lease_token=token).update(state=Delivery.State.PENDING, **_NO_LEASE)
+
+
+def postpone(leased: Iterable[tuple[Leased, float]]) -> None:
+    """Give back deliveries that were not started, due in so many seconds, with no attempt counted."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {_TABLE} SET state = 'pending', lease_token = NULL, lease_until = NULL, "  # noqa: S608
+            f"due_at = {now_plus()} WHERE id = %s AND lease_token = %s",
+            [(wait, delivery.id, _stored(delivery.token)) for delivery, wait in leased],
+        )
+
+
+def _stored(token: uuid.UUID) -> uuid.UUID | str:
+    return token if connection.vendor == "postgresql" else token.hex
 
 
 def reclaim_expired() -> int:

@@ -11,7 +11,7 @@ from actions import bulk
 from actions.engine import log
 from actions.engine.clock import now_plus
 from actions.engine.leases import Leased
-from actions.engine.schedule import next_delay
+from actions.engine.schedule import next_try
 from actions.models import Delivery
 from connectors.outcomes import Outcome, Reason
 
@@ -53,12 +53,9 @@ def _next(delivery: Leased, outcome: Outcome) -> _Transition:
     if outcome.reason.is_ok:
         return _Transition(State.DELIVERED)
     tries = delivery.attempts + 1 - delivery.replayed_from
-    if not outcome.reason.is_retry or tries >= delivery.max_attempts:
-        return _Transition(State.DEAD)
-    return _Transition(
-        State.PENDING,
-        next_delay(tries, outcome.retry_after, random.random()),  # noqa: S311  spreads load, guards nothing
-    )
+    chance = random.random()  # noqa: S311  spreads load, guards nothing
+    delay = next_try(tries, delivery.max_attempts, outcome, chance, delivery.policy.retry)
+    return _Transition(State.DEAD) if delay is None else _Transition(State.PENDING, delay)
 
 
 def _update(finished: Sequence[Finished]) -> set[int]:

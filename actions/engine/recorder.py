@@ -3,10 +3,12 @@
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from actions.engine.ordering import let_go
 from actions.engine.outcomes import Finished, record
 
 logger = logging.getLogger(__name__)
@@ -18,9 +20,13 @@ _LONGEST_PAUSE: Final = 5.0  # seconds between tries while the database is away
 
 
 class Recorder:
-    """One thread that records what all lanes of the process finish."""
+    """One thread that records what all lanes of the process finish.
 
-    def __init__(self) -> None:
+    ``wake`` is called with each connector for which a delivery, until then behind another, is due.
+    """
+
+    def __init__(self, wake: Callable[[int], None]) -> None:
+        self._wake = wake
         # Not queue.Queue: its locks in Python cost more than all the rest of handing over.
         self._finished: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._room = threading.Event()
@@ -56,9 +62,15 @@ class Recorder:
                 batch, stopping = self._gather()
                 if batch:
                     _record_durably(batch)
+                    self._let_followers_go(batch)
                 self._room.set()
         finally:
             connection.close()
+
+    def _let_followers_go(self, batch: list[Finished]) -> None:
+        keys = {item.delivery.ordering for item in batch if item.delivery.ordering is not None}
+        for connector_id in let_go(keys) if keys else ():
+            self._wake(connector_id)
 
     def _gather(self) -> tuple[list[Finished], bool]:
         """Wait for one outcome, take all that are there; return them and whether it was the end."""

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('actions', '0006_replays'),
+        ('actions', '0007_own_events'),
     ]
 
     operations = [

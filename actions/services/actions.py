@@ -1,12 +1,14 @@
 """Create, change and delete actions."""
 
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from django.db import transaction
 from django.utils import timezone
 
 from actions.models import Action
+from actions.policy import MAX_ATTEMPTS
 from actions.services.params import complete_params
+from actions.services.policies import PolicyChanges, apply_policy, described_policy
 from connectors.models import Connector
 from spaces import audit
 from spaces.errors import InUse
@@ -14,11 +16,10 @@ from spaces.models import Space
 from spaces.services import bump_config_revision
 from spaces.validation import Findings, clean_name, clean_number, clean_public_id, distinct_id, reject
 
-MAX_ATTEMPTS = 50
 LONGEST_EXPIRY = 366 * 24 * 3600
 
 
-class ActionChanges(TypedDict, total=False):
+class ActionChanges(PolicyChanges, total=False):
     """What may be changed. ``params`` replaces the whole; ``expires_after`` is in seconds, None for never."""
 
     connector: Connector
@@ -39,6 +40,7 @@ def create_action(
     max_attempts: int = 10,
     expires_after: int | None = None,
     enabled: bool = True,
+    **policy: Unpack[PolicyChanges],
 ) -> Action:
     """Create an action; raise InvalidInput."""
     row = Action(space=space)
@@ -56,6 +58,7 @@ def create_action(
                 "max_attempts": max_attempts,
                 "expires_after": expires_after,
                 "enabled": enabled,
+                **policy,
             },
         )
         with distinct_id(space.actions.all(), public_id=row.public_id):
@@ -105,6 +108,7 @@ def described(row: Action) -> dict[str, Any]:
         "params": row.params,
         "max_attempts": row.max_attempts,
         "expires_after": row.expires_after,
+        **described_policy(row),
         "enabled": row.enabled,
     }
 
@@ -126,6 +130,7 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
     if "expires_after" in changes:
         with found.gather():
             row.expires_after = _clean_expiry(changes["expires_after"])
+    apply_policy(row, found, changes)
     if "connector" in changes or "params" in changes:
         with found.gather():
             row.connector = connector = _lock_connector(row, changes.get("connector") or row.connector)

@@ -13,12 +13,13 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from actions import bulk
-from actions.engine import leases, log
+from actions.engine import leases, log, ordering
 from actions.engine.clock import now_plus
 from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
 from actions.models import Delivery
+from actions.policy import STANDARD, Policy
 from actions.wakeups import wake
 from connectors.models import Connector
 from connectors.outcomes import Reason
@@ -42,6 +43,7 @@ _COLUMNS: Final = (
     "expires_at",
 )
 _CAUSED_COLUMNS: Final = (*_COLUMNS, "hop")
+_ORDERED_COLUMNS: Final = (*_CAUSED_COLUMNS, "ordering_key", "due_at")
 _DEAD_COLUMNS: Final = (*_CAUSED_COLUMNS, "finished_at", "last_reason", "last_detail")
 
 
@@ -56,6 +58,7 @@ class Target:
     connector_enabled: bool
     max_attempts: int
     expires_after: int | None
+    policy: Policy = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,15 @@ class Planned:
     message: dict[str, Any]
     failure: tuple[Reason, str] | None = None
     hop: int = 0
+    ordering_key: str = ""
 
 
 def make_deliveries(planned: Sequence[Planned]) -> None:
     """Insert deliveries in the caller's transaction; once it commits, they are on their way.
 
-    Those of a connector whose lane has room are leased to this process from the start, which spares a claim. A
-    message that could not be rendered makes a dead delivery and an entry in the event log.
+    Those of a connector whose lane has room are leased to this process from the start, which spares a claim; those
+    with an ordering key never are: another may be in flight. A message that could not be rendered makes a dead delivery
+    and an entry in the event log.
     """
     if not planned:
         return
@@ -89,6 +94,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     handed_over: dict[int, list[Leased]] = {}
     rows: list[bulk.Row] = []
     caused: list[bulk.Row] = []
+    ordered: list[bulk.Row] = []
     dead: list[bulk.Row] = []
     entries: list[bulk.Row] = []
     for key, webhook_id, plan in zip(ids, webhook_ids, planned, strict=True):
@@ -99,6 +105,10 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
             row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
             dead.append((*row, plan.hop, now, reason.value, detail))
             entries.append(_failure_row(key, plan, plan.failure))
+            continue
+        if plan.ordering_key:
+            row = _row(key, webhook_id, plan, State.PENDING, None, None, expires_at)
+            ordered.append((*row, plan.hop, plan.ordering_key, None))
             continue
         if target.connector_id is not None and target.connector_id in at_once:
             leased = Leased(
@@ -114,6 +124,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
                 expires_at=expires_at,
                 token=token,
                 hop=plan.hop,
+                policy=target.policy,
             )
             handed_over.setdefault(target.connector_id, []).append(leased)
             row = _row(key, webhook_id, plan, State.LEASED, token, lease_until, expires_at)
@@ -127,6 +138,9 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
         bulk.insert_rows(Delivery, _COLUMNS, rows)
     if caused:
         bulk.insert_rows(Delivery, _CAUSED_COLUMNS, caused)
+    if ordered:
+        bulk.insert_rows(Delivery, _ORDERED_COLUMNS, ordered)
+        transaction.on_commit(lambda: _start_ordered(planned))
     if dead:
         bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
         log.append(entries)
@@ -136,6 +150,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
 def sweep_deliveries() -> None:
     """End the leases of vanished workers, and wake a worker for each connector that has deliveries due."""
     leases.reclaim_expired()
+    ordering.let_stalled_go()
     for connector_id in _due_connectors():
         wake(DELIVER, connector_id)
 
@@ -146,6 +161,12 @@ def _start(
     for connector_id, deliveries in handed_over.items():
         lanes.hand_over(connector_id, Batch(deliveries, leased_at))
     for connector_id in _usable_connectors(planned) - at_once:
+        lanes.wake_unless_held(connector_id)
+
+
+def _start_ordered(planned: Iterable[Planned]) -> None:
+    keys = {(plan.target.id, plan.ordering_key) for plan in planned if plan.ordering_key and plan.failure is None}
+    for connector_id in ordering.let_go(keys) & _usable_connectors(planned):
         lanes.wake_unless_held(connector_id)
 
 

@@ -10,6 +10,14 @@ from spaces.errors import InvalidInput
 from spaces.validation import check_storable, parse_model, reject
 
 
+def compile_ordering_key(template: str) -> CompiledParams | None:
+    """Return the template of an ordering key, compiled; None for an empty one. Raise InvalidInput.
+
+    What it renders has the one field ``ordering_key``.
+    """
+    return compile_params({"ordering_key": template}, lambda _: "text") if template else None
+
+
 def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[str, Any], CompiledParams]:
     """Return the params with the type's defaults filled in, and compiled; raise InvalidInput."""
     try:

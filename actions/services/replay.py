@@ -3,11 +3,11 @@
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from actions.engine import log
+from actions.engine import log, ordering
 from actions.models import Action, Delivery
 from actions.services.deliveries import DELIVER
 from actions.wakeups import wake
@@ -33,7 +33,7 @@ def replay_delivery(delivery: Delivery) -> None:
         lasts = row.expires_at - row.created_at if row.expires_at else None
         Delivery.objects.filter(pk=row.pk).update(
             state=State.PENDING,
-            due_at=Now(),
+            due_at=Case(When(ordering_key="", then=Now())),  # or else it waits for its turn
             finished_at=None,
             replayed_from=F("attempts"),
             lost_leases=0,
@@ -55,7 +55,13 @@ def replay_delivery(delivery: Delivery) -> None:
             ]
         )
         audit.record("delivery.replay", space=row.space_id, object_id=str(row.pk), before={"state": row.state})
-        transaction.on_commit(lambda: wake(DELIVER, row.connector_id or 0))
+        transaction.on_commit(lambda: _start(row))
+
+
+def _start(row: Delivery) -> None:
+    if row.ordering_key:
+        ordering.let_go([(row.action_id, row.ordering_key)])
+    wake(DELIVER, row.connector_id or 0)
 
 
 def _standing(row: Delivery) -> tuple[str, str]:

@@ -92,13 +92,15 @@ class Connection(Generic[ConfigT, SecretsT]):
 class Message(Generic[ParamsT]):
     """One rendered message. ``key`` is the caller's handle; ``webhook_id`` is the same over all tries and replays.
 
-    ``hop`` is that of the event behind it: an event that the message leads to has one more.
+    ``hop`` is that of the event behind it: an event that the message leads to has one more. ``timeout``, in seconds, is
+    how long this try may take within what the network policy allows; None: as long as the connector has it.
     """
 
     key: int
     webhook_id: str
     params: ParamsT
     hop: int = 0
+    timeout: float | None = None
 
 
 class Paced(Iterator[MessageT]):

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from actions import bulk
 from actions.engine import log
 from actions.engine.lanes import lanes
+from actions.models import MAX_ORDERING_KEY
 from actions.services.deliveries import Planned, make_deliveries
 from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
@@ -199,12 +200,15 @@ def _failure(event: StoredEvent, error: Exception) -> bulk.Row:
 def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
     message: dict[str, Any] = {}
     failure: tuple[Reason, str] | None = None
+    key = ""
     if link.params is None:
         failure = (Reason.BAD_CONFIG, link.failure)
     else:
         context = {"event": event.envelope, "rule": rule.about, "action": link.about, "space": rules.about}
         try:
             message = link.params.render(context)
+            if link.ordering_key is not None:
+                key = _ordering_key(link.ordering_key.render(context))
         except RenderedTooLarge as error:
             failure = (Reason.TOO_LARGE, str(error))
         except TemplateError as error:
@@ -213,7 +217,7 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
         rule_failures.note(
             event.space_id, rule.about, event.id, event.hop, "message", failure[1], link.target.public_id
         )
-    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure, event.hop)
+    return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure, event.hop, key)
 
 
 def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
@@ -221,6 +225,13 @@ def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Lin
     planned = _render(event, rules, rule, link)
     detail = f"{MAX_HOPS} deliveries, one after the other, led to its event: that is taken for a loop."
     return replace(planned, failure=(Reason.LOOP, detail))
+
+
+def _ordering_key(rendered: dict[str, Any]) -> str:
+    key: str = rendered["ordering_key"]
+    if len(key) > MAX_ORDERING_KEY:
+        raise RenderedTooLarge("/ordering_key", f"The ordering key has more than {MAX_ORDERING_KEY} characters.")
+    return key
 
 
 evaluator = Evaluator()

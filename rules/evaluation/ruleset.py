@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actions.models import Action
+from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
 from actions.services.deliveries import Target
+from actions.services.params import compile_ordering_key
 from actions.templating import CompiledParams
 from connectors.models import Connector
 from rules.conditions import Condition, ConditionError, compile_condition
@@ -32,6 +34,7 @@ class Link:
     params: CompiledParams | None
     failure: str
     about: dict[str, str]  # `action` in templates
+    ordering_key: CompiledParams | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class _Index:
 
 
 Conditions = dict[tuple[int, int], Condition | None]  # by rule and version
-AllParams = dict[tuple[int, int, int], CompiledParams | str]  # by action, its version and its connector's
+Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
+AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
 
 
 class RuleSet:
@@ -85,7 +89,7 @@ class RuleSet:
         self.revision = space.config_revision
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
         self._conditions: Conditions = {}
-        self._params: AllParams = {}
+        self._templates: AllTemplates = {}
         self._rules = list(self._load(space, former))
         self._by_type: dict[str, _Index] = {}
 
@@ -133,11 +137,13 @@ class RuleSet:
         if connector is None:
             return _lost(action)
         key = (action.pk, action.version, connector.version)
-        if former is not None and key in former._params:
-            self._params[key] = former._params[key]
-        elif key not in self._params:
-            self._params[key] = _compile(action.params, connector)
-        compiled = self._params[key]
+        if former is not None and key in former._templates:
+            self._templates[key] = former._templates[key]
+        elif key not in self._templates:
+            self._templates[key] = _compile(action, connector)
+        compiled = self._templates[key]
+        failure = compiled if isinstance(compiled, str) else ""
+        params, ordering_key = (None, None) if isinstance(compiled, str) else compiled
         return Link(
             target=Target(
                 id=action.pk,
@@ -147,10 +153,12 @@ class RuleSet:
                 connector_enabled=connector.enabled,
                 max_attempts=action.max_attempts,
                 expires_after=action.expires_after,
+                policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
             ),
-            params=None if isinstance(compiled, str) else compiled,
-            failure=compiled if isinstance(compiled, str) else "",
+            params=params,
+            failure=failure,
             about={"id": action.public_id, "name": action.name},
+            ordering_key=ordering_key,
         )
 
 
@@ -190,10 +198,10 @@ class RuleSets:
             return {space.pk: self._sets[space.pk] for space in spaces}
 
 
-def _compile(params: dict[str, Any], connector: Connector) -> CompiledParams | str:
-    """Return the compiled params, or why they do not compile any more."""
+def _compile(action: Action, connector: Connector) -> Templates | str:
+    """Return the action's compiled templates, or why they do not compile any more."""
     try:
-        return complete_params(connector, params)[1]
+        return complete_params(connector, action.params)[1], compile_ordering_key(action.ordering_key)
     except InvalidInput as error:
         return f"The action's params no longer fit its connector: {error}"
 

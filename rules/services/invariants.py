@@ -180,6 +180,7 @@ _OF_DELIVERIES: Final = (
         "The database's clock was set back, or LEASE_SECONDS made shorter. Wait, or release it by hand as above.",
         Q(lease_until__gt=Now() + timedelta(seconds=settings.LEASE_SECONDS + 60)),
     ),
+    _Check("only a delivery with an ordering key waits without a time", _REPORT, Q(due_at=None, ordering_key="")),
     _Check(
         "a delivered or dead delivery has a time and a reason",
         _REPORT,

@@ -8,7 +8,7 @@ from django.db.models import Field as ModelField
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
 
-from spaces.api.fields import Flag, Text, Whole
+from spaces.api.fields import Flag, Number, Text, Whole
 from spaces.api.problems import NON_FIELD
 from spaces.errors import FieldError, InvalidInput, QuotaReached
 from spaces.models import Space
@@ -20,6 +20,7 @@ JSON_FIELDS: dict[type[ModelField[Any, Any]], type[serializers.Field[Any, Any, A
     **serializers.ModelSerializer.serializer_field_mapping,
     models.BooleanField: Flag,
     models.CharField: Text,
+    models.FloatField: Number,
     models.TextField: Text,
     models.IntegerField: Whole,
     models.PositiveIntegerField: Whole,

@@ -107,10 +107,46 @@ def test_everything_wrong_is_reported_at_once_and_nothing_is_stored(space: Space
     assert revision(space) == before
 
 
-@pytest.mark.parametrize("policy", [{"max_attempts": 51}, {"expires_after": 10**12}, {"expires_after": -1}])
-def test_the_policy_has_bounds(connector: Connector, policy: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("policy", "place"),
+    [
+        ({"max_attempts": 51}, "/max_attempts"),
+        ({"expires_after": 10**12}, "/expires_after"),
+        ({"expires_after": -1}, "/expires_after"),
+        ({"timeout": 0.5}, "/timeout"),
+        ({"timeout": 10**6}, "/timeout"),
+        ({"timeout": float("nan")}, "/timeout"),
+        ({"max_per_second": 0}, "/max_per_second"),
+        ({"max_per_second": float("inf")}, "/max_per_second"),
+        ({"max_concurrency": 0}, "/max_concurrency"),
+        ({"max_concurrency": 1001}, "/max_concurrency"),
+        ({"ordering_key": "{{ event.data.device"}, "/ordering_key"),
+        ({"ordering_key": "{{ evnet.id }}"}, "/ordering_key"),
+        ({"ordering_key": "x" * 501}, "/ordering_key"),
+        ({"ordering_key": "\0"}, "/ordering_key"),
+        ({"retry": {"delays": [1, 0]}}, "/retry/delays"),
+        ({"retry": {"delays": [1], "base": 1}}, "/retry"),
+        ({"retry": {"retry_on": ["4xx"]}}, "/retry/retry_on"),
+        ({"retry": {"nonsense": 1}}, "/retry/nonsense"),
+        ({"retry": [5]}, "/retry"),
+    ],
+)
+def test_the_policy_has_bounds(connector: Connector, policy: dict[str, Any], place: str) -> None:
     ((pointer, _),) = errors_of(lambda: make_action(connector, **policy))
-    assert pointer == f"/{next(iter(policy))}"
+    assert pointer == place
+
+
+def test_a_policy_is_stored_as_it_was_said_without_what_is_usual(connector: Connector) -> None:
+    policy: dict[str, Any] = {
+        "timeout": 2.5,
+        "max_per_second": 0.5,
+        "max_concurrency": 3,
+        "ordering_key": "{{ event.data.device }}",
+    }
+    said = {"base": 5.0, "factor": 2.0, "cap": 60.0, "retry_on": ["404"], "never_retry_on": []}
+    action = stored(make_action(connector, retry=said, **policy))
+    assert {name: getattr(action, name) for name in policy} == policy
+    assert action.retry == {"base": 5.0, "cap": 60.0, "retry_on": ["404"]}
 
 
 def test_another_spaces_connector_does_not_exist_here(space: Space, connector: Connector) -> None:
@@ -186,6 +222,11 @@ def test_each_change_moves_the_version_and_the_revision(space: Space, connector:
         {"max_attempts": 1},
         {"expires_after": 5},
         {"expires_after": None},
+        {"retry": {"delays": [1.0, 2.0]}},
+        {"timeout": 5.0},
+        {"max_per_second": 10.0},
+        {"max_concurrency": 2},
+        {"ordering_key": "{{ event.source }}"},
         {"enabled": False},
         {"connector": other},
     ]

@@ -1,5 +1,6 @@
 """Actions in the console: the form is that of the connector's type."""
 
+import json
 from typing import Any
 
 import pytest
@@ -101,6 +102,14 @@ def test_an_action_is_created_in_its_connectors_space(
         ({"max_attempts": "51"}, "max_attempts"),
         ({"expires_after": "-1"}, "expires_after"),
         ({"expires_after": "999999999"}, "expires_after"),
+        ({"timeout": "0"}, "timeout"),
+        ({"timeout": "9999"}, "timeout"),
+        ({"max_per_second": "0"}, "max_per_second"),
+        ({"max_concurrency": "0"}, "max_concurrency"),
+        ({"ordering_key": "{{ nobody }}"}, "ordering_key"),
+        ({"retry_delays": "5"}, "retry_delays"),
+        ({"retry_base": "100000"}, "retry_base"),
+        ({"retry_retry_on": "404\r\n4xx"}, "retry_retry_on"),
         ({"sample_params_text": ""}, "sample_params_text"),
         ({"sample_params_kind": "wide"}, "sample_params_kind"),
         ({"sample_params_extra": "{"}, "sample_params_extra"),
@@ -133,6 +142,20 @@ def test_an_action_is_changed_through_the_service(console: Client, connector: Co
     assert console.post(url(action), entered(connector, name="Other", expires_after="60")).status_code == 302
     action.refresh_from_db()
     assert (action.name, action.expires_after, action.version) == ("Other", 60, 2)
+
+
+def test_the_whole_policy_is_entered_and_shown_again(console: Client, connector: Connector) -> None:
+    action = make(connector)
+    policy = {"timeout": "2.5", "max_per_second": "10", "max_concurrency": "3", "ordering_key": "{{ event.source }}"}
+    retry = {"retry_delays": "[5, 60]", "retry_factor": "2", "retry_cap": "86400", "retry_retry_on": "404\r\n409"}
+    assert console.post(url(action), entered(connector, **policy, **retry)).status_code == 302
+    action.refresh_from_db()
+    assert (action.timeout, action.max_per_second, action.max_concurrency) == (2.5, 10.0, 3)
+    assert action.ordering_key == "{{ event.source }}"
+    assert action.retry == {"delays": [5.0, 60.0], "retry_on": ["404", "409"]}
+    shown = console.get(url(action)).context["adminform"].form
+    assert shown["retry_retry_on"].value() == "404\n409"
+    assert json.loads(shown["retry_delays"].value()) == [5.0, 60.0]
 
 
 def test_a_connector_of_another_space_is_refused(console: Client, connector: Connector, other_space: Space) -> None:

@@ -170,6 +170,7 @@ def test_a_failed_delivery_waits_for_its_next_try(space: Space, to: Receiver) ->
     wait_until(lambda: Delivery.objects.filter(attempts=1).exists(), "the first try is recorded", 15)
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.last_reason) == (State.PENDING, "retry_http_5xx")
+    assert delivery.due_at is not None
     wait = delivery.due_at - EventLogEntry.objects.get(provider="actions").time
     assert timedelta(seconds=3.5) < wait < timedelta(seconds=6.5)
 

@@ -52,10 +52,12 @@ class Client:
         self.refusal: Failure | None = None
         self.overrides = overrides_of(connection)
         self.terms = Terms()
+        self._limit = 0.0  # seconds that the installation allows one request
         self._base = self._query = ""
         try:
             self._base, _, self._query = policy.check_url(config.url).partition("?")
             self.terms = policy_for(config.url, self.overrides)
+            self._limit = policy_for(config.url).timeout
         except BadUrl as error:
             self.refusal = Failure(Reason.BAD_CONFIG, str(error))
         except BlockedTarget as error:
@@ -94,8 +96,9 @@ class Client:
         if self.tokens is not None:
             headers["authorization"] = self.tokens.header()
         terms = self.terms
+        timeout = terms.timeout if message.timeout is None else min(message.timeout, self._limit)
         return Request(
-            method, self._url(params), headers, body, terms.timeout, terms.tls, terms.proxy, terms.max_body, message
+            method, self._url(params), headers, body, timeout, terms.tls, terms.proxy, terms.max_body, message
         )
 
     def probe_request(self, timeout: float) -> Request:

@@ -54,7 +54,7 @@ def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
         request.tag.key,
         reason,
         _explain_redirect(result, masker) if reason is Reason.BAD_CONFIG else _status_line(result.status),
-        parse_retry_after(wait) if wait and reason.is_retry else None,
+        parse_retry_after(wait) if wait and not reason.is_ok else None,
         result.duration,
         summary,
         _summarise(result, masker),

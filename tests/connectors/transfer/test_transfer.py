@@ -37,7 +37,18 @@ def source() -> Space:
     )
     plain = make_connector(space, public_id="plain", name="Plain")
     tell = make_action(desk, name="Tell", public_id="tell", params={"body": {"text": "{{ event.type }}"}})
-    log = make_action(plain, name="Log", public_id="log", max_attempts=3, expires_after=60)
+    log = make_action(
+        plain,
+        name="Log",
+        public_id="log",
+        max_attempts=3,
+        expires_after=60,
+        retry={"delays": [1.0, 60.0], "never_retry_on": ["500-599"]},
+        timeout=5.0,
+        max_per_second=2.5,
+        max_concurrency=4,
+        ordering_key="{{ event.source }}",
+    )
     condition = "event.data.total > 1.0"
     make_rule(space, name="Big", public_id="big", condition=condition, actions=[tell, log], tags=["money"])
     return space

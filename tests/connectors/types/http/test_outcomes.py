@@ -111,11 +111,11 @@ def test_row_36_no_retry_after_raises(value: str) -> None:
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
-def test_retry_after_counts_for_retries_only() -> None:
+def test_retry_after_counts_for_failures_only() -> None:
     assert judge(429, headers={"retry-after": "7"}).retry_after == 7
     assert judge(503, headers={"retry-after": "7"}).retry_after == 7
     assert judge(200, headers={"retry-after": "7"}).retry_after is None
-    assert judge(404, headers={"retry-after": "7"}).retry_after is None
+    assert judge(404, headers={"retry-after": "7"}).retry_after == 7  # an action may try it again
     assert judge(503).retry_after is None
 
 
