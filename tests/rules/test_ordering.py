@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from actions.engine import leases, ordering
 from actions.engine.lanes import Lanes, lanes
 from actions.engine.outcomes import Finished, record
-from actions.models import Delivery
+from actions.models import Delivery, EventLogEntry
 from actions.services.deliveries import sweep_deliveries
 from actions.services.replay import replay_delivery
 from connectors.models import Connector
@@ -139,6 +139,7 @@ def test_when_the_head_is_cancelled_in_the_database_the_sweep_lets_the_next_go(s
     connector = held(space, to, "a", "a", "b")
     head = Delivery.objects.order_by("id")[0]
     Delivery.objects.filter(pk=head.pk).update(state=State.DEAD, last_reason=Reason.CANCELLED, finished_at=Now())
+    EventLogEntry.objects.create(space=space, action="cancel", reason=Reason.CANCELLED, delivery_id=head.pk)
     assert sorted(in_flight()) == ["b"]
     sweep_deliveries()
     assert sorted(in_flight()) == ["a", "b"]
