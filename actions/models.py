@@ -35,6 +35,14 @@ class Action(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Seconds until it is pointless; empty: never.",
     )
+    fallback = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="stands_in_for",
+        null=True,
+        blank=True,
+        help_text="Another action, taken when a delivery of this one is dead; empty: none.",
+    )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -85,6 +93,18 @@ class Delivery(models.Model):
     replayed_from = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="Attempts before it was sent again by hand; only later ones count as tries."
     )
+    cancel_asked = models.BooleanField(
+        default=False, db_default=False, help_text="Whether it ends as cancelled unless the try under way succeeds."
+    )
+    former_id = models.BigIntegerField(
+        default=0, db_default=0, help_text="Key of the delivery that it takes over from; 0: it is the rule's own."
+    )
+    former_attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Attempts of that one by then: which of its ends this one follows."
+    )
+    fallbacks = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many actions before its own died on the event, each the next's cause."
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -96,7 +116,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
-                fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action"
+                fields=["event_id", "rule_id", "action", "former_id", "former_attempts"], name="delivery_once"
             )
         ]
         indexes = [
@@ -144,4 +164,5 @@ class EventLogEntry(models.Model):
 
 
 keep_in_same_space(Action, "space", "connector")
+keep_in_same_space(Action, "space", "fallback")
 keep_where_it_is(Action)

@@ -4,7 +4,8 @@ from celery import shared_task
 
 from actions import wakeups
 from actions.engine.lanes import lanes
-from actions.services.deliveries import DELIVER, sweep_deliveries
+from actions.services.deliveries import sweep_deliveries
+from actions.wakeups import DELIVER
 
 
 @shared_task(name=DELIVER)

@@ -1,15 +1,19 @@
 """What happens to actions and deliveries, and what is logged, when something happens to a connector."""
 
+from typing import Final
+
 from django.db import connection
 from django.utils import timezone
 
 from actions import bulk
 from actions.engine import log
+from actions.engine.fallbacks import make_fallbacks
 from actions.models import Action, Delivery, EventLogEntry
 from connectors.models import Connector, Status, StatusChange
 from connectors.outcomes import Reason
 from spaces import audit
 
+_AT_ONCE: Final = 1000
 _OUTCOMES = {Status.CONNECTED: "success", Status.DISCONNECTED: "failure", Status.MISSING_SECRETS: "failure"}
 
 
@@ -87,3 +91,7 @@ def _end_waiting(gone: Connector) -> None:
             "WHERE d.connector_id = %s AND d.state = 'dead' AND d.finished_at = %s",
             [Reason.BAD_CONFIG.value, detail, gone.public_id, gone.pk, time],
         )
+    ended = Delivery.objects.filter(connector=gone, state=Delivery.State.DEAD, finished_at=moment)
+    keys = list(ended.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(keys), _AT_ONCE):
+        make_fallbacks(keys[start : start + _AT_ONCE])

@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from actions.engine import log
 from actions.models import Action, Delivery
-from actions.services.deliveries import DELIVER
-from actions.wakeups import wake
+from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
 from spaces import audit
 from spaces.errors import ReadOnly
@@ -37,6 +36,7 @@ def replay_delivery(delivery: Delivery) -> None:
             finished_at=None,
             replayed_from=F("attempts"),
             lost_leases=0,
+            cancel_asked=False,
             expires_at=timezone.now() + lasts if lasts else None,
         )
         log.append(

@@ -188,7 +188,13 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
     if link.params is None:
         failure = (Reason.BAD_CONFIG, link.failure)
     else:
-        context = {"event": event.envelope, "rule": rule.about, "action": link.about, "space": rules.about}
+        context = {
+            "event": event.envelope,
+            "rule": rule.about,
+            "action": link.about,
+            "space": rules.about,
+            "failure": None,
+        }
         try:
             message = link.params.render(context)
         except RenderedTooLarge as error:
