@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -109,7 +110,7 @@ def _take_over(ids: Collection[int]) -> Collection[int]:
         bulk.insert_rows(Delivery, _COLUMNS, plan.deliveries)
     log.append(plan.entries)
     for connector_id in plan.connectors:
-        transaction.on_commit(lambda connector_id=connector_id: wake(DELIVER, connector_id))
+        transaction.on_commit(partial(wake, DELIVER, connector_id))
     return plan.dead
 
 

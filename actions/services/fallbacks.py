@@ -1,5 +1,6 @@
 """Checks which action may be the fallback of which."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from actions.models import Action
@@ -37,7 +38,7 @@ def clean_fallback(row: Action, fallback: Action | None) -> Action | None:
     return found
 
 
-def _most_before(row: Action, following: dict[int, int | None]) -> int:
+def _most_before(row: Action, following: Mapping[int, int | None]) -> int:
     """Return how many actions, at most, stand in line before this one."""
     reached, count = {row.pk}, 0
     while count <= LONGEST_CHAIN:
