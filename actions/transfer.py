@@ -15,12 +15,13 @@ from spaces.validation import reject
 
 
 class ActionDocument(ObjectDocument):
-    """An action; ``connector`` is the ID of its connector, null once that was deleted."""
+    """An action, with the IDs of its connector, null once that was deleted, and of the action that is its fallback."""
 
     connector: str | None
     params: dict[str, Any] = Field(default_factory=dict)
     max_attempts: int = 10
     expires_after: int | None = None
+    fallback: str | None = None
     enabled: bool = True
 
 
@@ -32,13 +33,14 @@ class ActionKind(Kind[Action, ActionDocument]):
     document_model = ActionDocument
 
     def rows(self, space: Space) -> QuerySet[Action]:
-        return Action.objects.filter(space=space).select_related("connector")
+        return Action.objects.filter(space=space).select_related("connector", "fallback")
 
     def describe(self, row: Action) -> dict[str, Any]:
         return described(row)
 
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
-        return [Reference("connector", document["connector"])] if document["connector"] else []
+        named = {"connector": document["connector"], "action": document.get("fallback")}
+        return [Reference(kind, public_id) for kind, public_id in named.items() if public_id]
 
     def create(self, space: Space, document: ActionDocument, public_id: str | None, resolve: Resolve) -> Action:
         return create_action(
@@ -49,6 +51,7 @@ class ActionKind(Kind[Action, ActionDocument]):
             params=document.params,
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
+            fallback=_fallback(document, resolve),
             enabled=document.enabled,
         )
 
@@ -60,6 +63,7 @@ class ActionKind(Kind[Action, ActionDocument]):
             params=document.params,
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
+            fallback=_fallback(document, resolve),
             enabled=document.enabled,
         )
 
@@ -68,4 +72,11 @@ def _connector(document: ActionDocument, resolve: Resolve) -> Connector:
     if document.connector is None:
         raise reject("/connector", "Its connector was deleted: name another.")
     found: Connector = resolve("connector", document.connector, "/connector")
+    return found
+
+
+def _fallback(document: ActionDocument, resolve: Resolve) -> Action | None:
+    if document.fallback is None:
+        return None
+    found: Action = resolve("action", document.fallback, "/fallback")
     return found

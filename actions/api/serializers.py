@@ -30,6 +30,11 @@ class ConnectorField(PublicIdField[Connector]):
         return Connector.objects.usable_in(space)
 
 
+@extend_schema_field({"type": ["string", "null"]})
+class ActionField(PublicIdField[Action]):
+    """An action of the space, by its public id."""
+
+
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
 class ActionSerializer(ObjectSerializer[Action]):
     """A templated message to one connector, and how hard to try to deliver it."""
@@ -41,6 +46,12 @@ class ActionSerializer(ObjectSerializer[Action]):
     connector_type_id = Text(source="connector.type", read_only=True, allow_null=True, default=None)
     lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
+    fallback = ActionField(
+        queryset=Action.objects.all(),
+        allow_null=True,
+        default=None,
+        help_text="ID of another action of the space, taken when a delivery of this one is dead; null: none.",
+    )
     referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
     class Meta:
@@ -54,6 +65,7 @@ class ActionSerializer(ObjectSerializer[Action]):
             "params",
             "max_attempts",
             "expires_after",
+            "fallback",
             "enabled",
             "version",
             "referenced_by_count",
@@ -75,6 +87,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     rule = Text(source="rule_id", help_text="ID of the rule.")
     action = Text(source="action_public_id", allow_null=True, help_text="ID of the action.")
     connector = Text(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
+    former = serializers.SerializerMethodField(help_text="Key of the delivery that it takes over from, or null.")
     last_reason = serializers.ChoiceField(REASONS, allow_blank=True, read_only=True, help_text="Empty before a try.")
     message = serializers.JSONField(help_text="The rendered params.")
 
@@ -87,7 +100,9 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "rule",
             "action",
             "connector",
+            "former",
             "state",
+            "cancel_asked",
             "attempts",
             "due_at",
             "created_at",
@@ -98,6 +113,10 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "message",
         ]
         read_only_fields = fields
+
+    @extend_schema_field({"type": ["integer", "null"]})
+    def get_former(self, delivery: Delivery) -> int | None:
+        return delivery.former_id or None
 
 
 class EventLogEntrySerializer(serializers.ModelSerializer[EventLogEntry]):

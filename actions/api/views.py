@@ -30,7 +30,7 @@ class ActionFilter(NamedFilter):
 class ActionViewSet(ObjectViewSet[Action]):
     """What to say to a connector."""
 
-    queryset = Action.objects.select_related("connector")
+    queryset = Action.objects.select_related("connector", "fallback")
     serializer_class = ActionSerializer
     filterset_class = ActionFilter
 
