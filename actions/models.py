@@ -1,6 +1,8 @@
 """Actions, the deliveries they make, and the event log."""
 
 import uuid
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -13,6 +15,17 @@ from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
 REASONS = [(reason.value, reason.value) for reason in Reason]
+
+
+# By what dead letters are browsed, by the name of the index.
+DEAD_BY: Final[Mapping[str, Sequence[str]]] = {
+    "delivery_dead_of_space": (),
+    "delivery_dead_by_reason": ("last_reason",),
+    "delivery_dead_by_rule": ("rule_id",),
+    "delivery_dead_by_action": ("action",),
+    "delivery_dead_by_connector": ("connector",),
+    "delivery_dead_by_time": ("finished_at",),
+}
 
 
 class Action(models.Model):
@@ -125,10 +138,61 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
             models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
+            # Dead letters are few: what helps to browse them costs the deliveries that arrive nothing.
+            *(
+                models.Index(fields=["space", *by, "id"], name=name, condition=models.Q(state="dead"))
+                for name, by in DEAD_BY.items()
+            ),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class DeliveryJob(models.Model):
+    """One thing to do to every delivery of a space that matches a filter, worked off in bounded batches.
+
+    ``position`` moves with each batch, in its transaction: what was done is not done again, whatever crashes.
+    """
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay"
+        CANCEL = "cancel"
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PAUSED = "paused"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="delivery_jobs")
+    kind = models.CharField(max_length=10, choices=Kind)
+    filter = models.JSONField(default=dict, help_text="Which deliveries, as actions.services.browse has it.")
+    rate = models.PositiveIntegerField(help_text="Deliveries a second that are sent again.")
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    key = models.UUIDField(default=uuid.uuid4, help_text="Under which it was asked for: of one key there is one job.")
+    total = models.PositiveBigIntegerField(help_text="How many matched when it was made.")
+    done = models.PositiveBigIntegerField(default=0)
+    refused = models.PositiveBigIntegerField(default=0, help_text="How many it could not be done to.")
+    last_refusal = models.TextField(blank=True, default="")
+    position = models.BigIntegerField(default=0, help_text="Key of the last delivery that was looked at.")
+    last = models.BigIntegerField(help_text="Key of the newest delivery when it was made; later ones are left alone.")
+    paced_until = models.DateTimeField(null=True, help_text="When the last delivery sent again is due.")
+    created_by = models.CharField(max_length=255)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "bulk job"
+        constraints = [models.UniqueConstraint(fields=["space", "key"], name="delivery_job_once")]
+        indexes = [
+            models.Index(fields=["id"], name="delivery_job_running", condition=models.Q(state="running")),
+            models.Index(fields=["space", "kind", "id"], name="delivery_job_of_space"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
 
 
 class EventLogEntry(models.Model):

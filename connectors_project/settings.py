@@ -204,6 +204,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-events": {"task": "rules.tasks.evaluate", "schedule": float(_options["SWEEP_SECONDS"])},
     "sweep-deliveries": {"task": "actions.tasks.sweep", "schedule": float(_options["SWEEP_SECONDS"])},
+    "work-jobs": {"task": "actions.tasks.work_jobs", "schedule": float(_options["SWEEP_SECONDS"])},
     "count-stored-events": {"task": "rules.tasks.count_stored_events", "schedule": 60.0},
     "forget-answers": {"task": "spaces.tasks.forget_answers", "schedule": 3600.0},
     "check-health": {"task": "connectors.tasks.check_health", "schedule": float(_options["SWEEP_SECONDS"])},

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from django.db import transaction
@@ -17,14 +17,13 @@ from django.db import transaction
 from actions import bulk, occasions
 from actions.engine import log
 from actions.engine.clock import database_time
+from actions.engine.rendering import Fault, compiled_params, failure_of, key_of, render
 from actions.models import Action, Delivery
 from actions.occasions import Key, Occasion
 from actions.services.fallbacks import LONGEST_CHAIN
-from actions.services.params import complete_params
-from actions.templating import CompiledParams, RenderedTooLarge, TemplateError
+from actions.templating import CompiledParams
 from actions.wakeups import DELIVER, wake
 from connectors.outcomes import Reason
-from spaces.errors import InvalidInput
 
 MOST: Final = LONGEST_CHAIN
 # Who cancels wants no more of it; and what goes round in a loop is not to go on elsewhere.
@@ -62,17 +61,6 @@ class _Plan:
     connectors: set[int] = field(default_factory=set)
 
 
-def failure(delivery_id: int, reason: str, detail: str, action_id: str, connector_id: str) -> dict[str, Any]:
-    """Return ``failure`` as templates see it; the ids are public ones."""
-    return {
-        "delivery_id": delivery_id,
-        "reason": str(reason),
-        "detail": detail,
-        "action": action_id,
-        "connector": connector_id,
-    }
-
-
 def make_fallbacks(ids: Collection[int]) -> None:
     """Let the fallback of its action take over from each of these deliveries that is dead.
 
@@ -95,12 +83,12 @@ def _take_over(ids: Collection[int]) -> Collection[int]:
     if not former:
         return ()
     fallbacks = Action.objects.select_related("connector", "space").in_bulk({row.action.fallback_id for row in former})
-    params = {key: _compiled(action) for key, action in fallbacks.items()}
-    known = occasions.source().occasions(_key(row) for row in former)
+    params = {key: compiled_params(action) for key, action in fallbacks.items()}
+    known = occasions.source().occasions(key_of(row) for row in former)
     plan, now = _Plan(), database_time()
     for row, key in zip(former, bulk.reserve_ids(Delivery, len(former)), strict=True):
         action = fallbacks[row.action.fallback_id or 0]
-        if refusal := _refusal(action, known.get(_key(row))):
+        if refusal := _refusal(action, known.get(key_of(row))):
             plan.entries.append(
                 _entry(row, "failure", f'The fallback "{action.public_id}" does not take over: {refusal}')
             )
@@ -119,11 +107,11 @@ def _plan(
     key: int,
     row: Delivery,
     action: Action,
-    params: CompiledParams | str,
+    params: CompiledParams | Fault,
     known: Mapping[Key, Occasion],
     now: datetime,
 ) -> None:
-    message, fault = _render(row, action, params, known[_key(row)])
+    message, fault = render(action, params, known[key_of(row)], failure_of(row))
     expires_at = now + timedelta(seconds=action.expires_after) if action.expires_after else None
     reason, detail = fault or ("", "")
     plan.deliveries.append(
@@ -160,44 +148,6 @@ def _refusal(action: Action, occasion: Occasion | None) -> str:
     return "" if occasion is not None else "the event is not stored any more."
 
 
-def _compiled(action: Action) -> CompiledParams | str:
-    """Return the compiled params, or why there are none."""
-    if action.connector is None:
-        return f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.'
-    try:
-        return complete_params(action.connector, action.params)[1]
-    except InvalidInput as error:
-        return f"The action's params no longer fit its connector: {error}"
-
-
-def _render(
-    row: Delivery, action: Action, params: CompiledParams | str, occasion: Occasion
-) -> tuple[dict[str, Any], tuple[Reason, str] | None]:
-    if isinstance(params, str):
-        return {}, (Reason.BAD_CONFIG, params)
-    context = {
-        "event": occasion.event,
-        "rule": occasion.rule,
-        "action": {"id": action.public_id, "name": action.name},
-        "space": {"id": action.space.slug, "name": action.space.name},
-        "failure": failure(row.pk, row.last_reason, row.last_detail, row.action.public_id, _connector_of(row)),
-    }
-    try:
-        return params.render(context), None
-    except RenderedTooLarge as error:
-        return {}, (Reason.TOO_LARGE, str(error))
-    except TemplateError as error:
-        return {}, (Reason.TEMPLATE_ERROR, str(error))
-
-
-def _key(row: Delivery) -> Key:
-    return Key(row.space_id, row.event_id, row.rule_id)
-
-
-def _connector_of(row: Delivery) -> str:
-    return row.connector.public_id if row.connector is not None else row.action.lost_connector_id
-
-
 def _entry(row: Delivery, outcome: str, message: str) -> bulk.Row:
     return log.row(
         space_id=row.space_id,
@@ -208,7 +158,7 @@ def _entry(row: Delivery, outcome: str, message: str) -> bulk.Row:
         event_id=row.event_id,
         rule_id=row.rule_id,
         action_id=row.action.public_id,
-        connector_id=_connector_of(row),
+        connector_id=failure_of(row)["connector"],
         delivery_id=row.pk,
     )
 

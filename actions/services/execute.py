@@ -10,7 +10,7 @@ from django.db import transaction
 from pydantic import ValidationError
 
 from actions.engine import log
-from actions.engine.fallbacks import failure
+from actions.engine.rendering import failure
 from actions.services.params import complete_params
 from actions.templating import RenderedTooLarge, TemplateError
 from connectors.models import Connector

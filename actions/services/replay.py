@@ -1,68 +1,138 @@
 """Send again what has ended: the same message under the same ``webhook-id``, with all its tries anew."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
-from django.utils import timezone
 
+from actions import occasions
 from actions.engine import log
+from actions.engine.clock import database_time
+from actions.engine.rendering import compiled_params, failure_of, key_of, render
 from actions.models import Action, Delivery
+from actions.occasions import Key, Occasion
 from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
 from spaces import audit
 from spaces.errors import ReadOnly
 
 State = Delivery.State
-_ENDED: Final = (State.DELIVERED, State.DEAD)
+ENDED: Final = (State.DELIVERED, State.DEAD)
+_AT_ONCE: Final = 200
+_CHANGED: Final = (
+    "state",
+    "due_at",
+    "finished_at",
+    "replayed_from",
+    "lost_leases",
+    "cancel_asked",
+    "expires_at",
+    "connector",
+    "message",
+)
 
 
 def replay_delivery(delivery: Delivery) -> None:
     """Put a delivery that has ended back into the queue, due now.
 
-    Its attempts go on counting, and it gets as many tries, and as long, as a new one. Raises ReadOnly where it has not
-    ended or its connector is gone, and Delivery.DoesNotExist when it is.
+    Its attempts go on counting, and it gets as many tries, and as long, as a new one. Where no message could be
+    rendered for it, it is rendered anew; where its connector was deleted, it goes through the one that its action has
+    now. Raises ReadOnly where it has not ended or cannot be sent, and Delivery.DoesNotExist when it is gone.
     """
     with transaction.atomic():
         row = Delivery.objects.select_for_update().get(pk=delivery.pk)
-        if row.state not in _ENDED:
-            raise ReadOnly(f"Delivery {row.pk} has not ended: it is {row.state}, and tried by itself.")
-        connector, action = _standing(row)
-        lasts = row.expires_at - row.created_at if row.expires_at else None
-        Delivery.objects.filter(pk=row.pk).update(
-            state=State.PENDING,
-            due_at=Now(),
-            finished_at=None,
-            replayed_from=F("attempts"),
-            lost_leases=0,
-            cancel_asked=False,
-            expires_at=timezone.now() + lasts if lasts else None,
-        )
-        log.append(
-            [
-                log.row(
-                    space_id=row.space_id,
-                    action="replay",
-                    outcome="success",
-                    message=f"Sent again after it was {row.state}.",
-                    event_id=row.event_id,
-                    rule_id=row.rule_id,
-                    action_id=action,
-                    connector_id=connector,
-                    delivery_id=row.pk,
-                )
-            ]
-        )
-        audit.record("delivery.replay", space=row.space_id, object_id=str(row.pk), before={"state": row.state})
-        transaction.on_commit(lambda: wake(DELIVER, row.connector_id or 0))
+        before = row.state
+        if refusals := replay_rows([row]):
+            raise ReadOnly(refusals[row.pk])
+        audit.record("delivery.replay", space=row.space_id, object_id=str(row.pk), before={"state": before})
 
 
-def _standing(row: Delivery) -> tuple[str, str]:
-    """Return the public ids of connector and action; raise ReadOnly where one is gone."""
-    connector = Connector.objects.filter(pk=row.connector_id or 0).values_list("public_id", flat=True).first()
-    action = Action.objects.filter(pk=row.action_id).values_list("public_id", flat=True).first()
-    if connector is None or action is None:
-        gone = "connector" if action is not None else "action"
-        raise ReadOnly(f"Delivery {row.pk} cannot be sent again: its {gone} was deleted.")
-    return connector, action
+def replay_rows(rows: Sequence[Delivery], *, since: datetime | None = None, apart: float = 0.0) -> dict[int, str]:
+    """Put deliveries that the caller's transaction has locked back into the queue; return by key why one is not.
+
+    The first is due at ``since``, now if it is None, and each ``apart`` seconds after the one before it.
+    """
+    surroundings = read_surroundings(rows)
+    now = database_time()
+    refusals: dict[int, str] = {}
+    sent: list[Delivery] = []
+    said: dict[int, str] = {}
+    for row in rows:
+        said[row.pk] = f"Sent again after it was {row.state}."
+        if refusal := surroundings.refusal(row) or surroundings.complete(row):
+            refusals[row.pk] = f"Delivery {row.pk} {refusal}"
+            continue
+        action = surroundings.actions[row.action_id]
+        row.state = State.PENDING
+        row.due_at = (since or now) + timedelta(seconds=apart * len(sent))
+        row.finished_at = None
+        row.replayed_from = row.attempts
+        row.lost_leases = 0
+        row.cancel_asked = False
+        row.expires_at = row.due_at + timedelta(seconds=action.expires_after) if action.expires_after else None
+        sent.append(row)
+    if sent:
+        Delivery.objects.bulk_update(sent, _CHANGED, batch_size=_AT_ONCE)
+        log.append(log.rows_of(sent, action="replay", outcome="success", message=lambda row: said[row.pk]))
+        wake_connectors(sent)
+    return refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What deliveries refer to, as it is now."""
+
+    actions: Mapping[int, Action]
+    connectors: Mapping[int, Connector]
+    occasions: Mapping[Key, Occasion]
+    former: Mapping[int, Delivery]
+
+    def connector_for(self, row: Delivery) -> Connector | None:
+        """Return the connector that the delivery goes through from now on."""
+        own = self.connectors.get(row.connector_id or 0)
+        return own if own is not None or row.action_id not in self.actions else self.actions[row.action_id].connector
+
+    def refusal(self, row: Delivery) -> str:
+        """Return why the delivery cannot be sent again, or ""."""
+        if row.state not in ENDED:
+            return f"has not ended: it is {row.state}, and tried by itself."
+        if row.action_id not in self.actions:
+            return "cannot be sent again: its action was deleted."
+        if self.connector_for(row) is None:
+            return "cannot be sent again: its connector was deleted. Give its action another one."
+        return ""
+
+    def complete(self, row: Delivery) -> str:
+        """Give the delivery its connector, and its message where none could be rendered; return why not, or ""."""
+        row.connector = self.connector_for(row)
+        if row.message:
+            return ""
+        occasion = self.occasions.get(key_of(row))
+        if occasion is None:
+            return "cannot be sent again: it has no message, and its event is not stored any more."
+        action, dead = self.actions[row.action_id], self.former.get(row.former_id)
+        failed = failure_of(dead) if dead is not None and row.fallbacks else None
+        row.message, fault = render(action, compiled_params(action), occasion, failed)
+        return f"cannot be sent again: its message still cannot be rendered. {fault[1]}" if fault else ""
+
+
+def read_surroundings(rows: Sequence[Delivery]) -> Surroundings:
+    """Return what these deliveries refer to."""
+    unrendered = [row for row in rows if not row.message]
+    former = Delivery.objects.filter(pk__in=[row.former_id for row in unrendered if row.former_id])
+    actions = Action.objects.select_related("connector", "space")
+    return Surroundings(
+        actions=actions.in_bulk({row.action_id for row in rows}),
+        connectors=Connector.objects.in_bulk({row.connector_id for row in rows if row.connector_id is not None}),
+        occasions=occasions.source().occasions(key_of(row) for row in unrendered),
+        former={row.pk: row for row in former.select_related("action", "connector")},
+    )
+
+
+def wake_connectors(rows: Sequence[Delivery]) -> None:
+    """Once the transaction commits, have what is due sent."""
+    for connector_id in {row.connector_id for row in rows if row.connector_id is not None}:
+        transaction.on_commit(partial(wake, DELIVER, connector_id))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actions.models import Action
+from actions.services import update_action
 from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services import CannotOpen, duplicate_connector, open_connection, update_connector

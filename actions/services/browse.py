@@ -1,0 +1,88 @@
+"""Find deliveries: what lists, searches and bulk jobs can be narrowed to."""
+
+import uuid
+from typing import Any, Final
+
+from django.db.models import Max, Q, QuerySet
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from actions import occasions
+from actions.models import Action, Delivery
+from connectors.models import Connector
+from connectors.outcomes import Reason
+from spaces.public_ids import MAX_LENGTH
+
+# What no index answers is looked for among this many of the newest deliveries, and no further.
+SEARCHED_ROWS: Final = 200_000
+LONGEST_SEARCH: Final = 200
+_LARGEST_KEY: Final = 2**63 - 1
+
+
+class DeliveryFilter(BaseModel):
+    """What deliveries must have in common; each field that is None demands nothing.
+
+    ``rule``, ``action`` and ``connector`` are public ids, ``event`` a key. The times hold from the first moment to
+    before the last: ``since`` and ``until`` of the making, the others of the end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    state: Delivery.State | None = None
+    reason: Reason | None = None
+    rule: str | None = Field(default=None, max_length=MAX_LENGTH)
+    action: str | None = Field(default=None, max_length=MAX_LENGTH)
+    connector: str | None = Field(default=None, max_length=MAX_LENGTH)
+    event: int | None = Field(default=None, ge=1, le=_LARGEST_KEY)
+    event_type: str | None = Field(default=None, max_length=255)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    finished_since: AwareDatetime | None = None
+    finished_until: AwareDatetime | None = None
+    search: str | None = Field(default=None, min_length=1, max_length=LONGEST_SEARCH)
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON, without what demands nothing."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def matching(
+    rows: QuerySet[Delivery], space_id: int, wanted: DeliveryFilter, *, newest: int | None = None
+) -> QuerySet[Delivery]:
+    """Narrow deliveries of the space to those wanted; ``newest`` is the key that a search goes back from."""
+    plain: dict[str, Any] = {
+        "state": wanted.state,
+        "last_reason": wanted.reason,
+        "rule_id": wanted.rule,
+        "event_id": wanted.event,
+        "created_at__gte": wanted.since,
+        "created_at__lt": wanted.until,
+        "finished_at__gte": wanted.finished_since,
+        "finished_at__lt": wanted.finished_until,
+    }
+    rows = rows.filter(**{lookup: value for lookup, value in plain.items() if value is not None})
+    # Keys, found beforehand: with a join PostgreSQL sorts all that match before it knows the first page.
+    if wanted.action is not None:
+        found = Action.objects.filter(space=space_id, public_id=wanted.action)
+        rows = rows.filter(action__in=list(found.values_list("pk", flat=True)))
+    if wanted.connector is not None:
+        usable = Connector.objects.filter(Q(space=space_id) | Q(space=None), public_id=wanted.connector)
+        rows = rows.filter(connector__in=list(usable.values_list("pk", flat=True)))
+    if wanted.event_type is not None:
+        rows = rows.filter(event_id__in=occasions.source().events_of_type(space_id, wanted.event_type))
+    if wanted.search is not None or wanted.event_type is not None:
+        newest = Delivery.objects.aggregate(newest=Max("pk"))["newest"] or 0 if newest is None else newest
+        rows = rows.filter(pk__gt=newest - SEARCHED_ROWS)
+    return rows if wanted.search is None else rows.filter(_words(wanted.search))
+
+
+def _words(search: str) -> Q:
+    if search.isdecimal() and search.isascii() and int(search[:20]) <= _LARGEST_KEY:
+        return Q(pk=int(search)) | Q(event_id=int(search))
+    try:
+        return Q(webhook_id=uuid.UUID(search))
+    except ValueError:
+        return Q(last_detail__icontains=search) | Q(rule_id__icontains=search)
+
+
+def successors_of(row: Delivery) -> QuerySet[Delivery]:
+    """Return the deliveries that took over from this one: changed by hand, or made by its action's fallback."""
+    return Delivery.objects.filter(event_id=row.event_id, rule_id=row.rule_id, former_id=row.pk).order_by("pk")
