@@ -308,6 +308,8 @@ SPECTACULAR_SETTINGS = {
         "ConnectorStatusEnum": "connectors.models.Status",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
+        "DeliveryStateEnum": "actions.models.Delivery.State",
+        "DeliveryJobStateEnum": "actions.models.DeliveryJob.State",
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -224,6 +224,8 @@ class ReplayViewSet(_JobViewSet):
 
     kind = DeliveryJob.Kind.REPLAY
     summaries: ClassVar = {
+        "list": "List replays",
+        "retrieve": "Read a replay",
         "create": "Send all deliveries that match again",
         "cancel": "Cancel a replay",
         "pause": "Pause a replay",
@@ -249,6 +251,8 @@ class CancellationViewSet(_JobViewSet):
 
     kind = DeliveryJob.Kind.CANCEL
     summaries: ClassVar = {
+        "list": "List cancellations",
+        "retrieve": "Read a cancellation",
         "create": "Cancel all deliveries that match",
         "cancel": "Cancel a cancellation",
         "pause": "Pause a cancellation",
