@@ -24,12 +24,15 @@ from actions.services.edit import replay_changed
 from actions.services.replay import replay_delivery
 from connectors.models import Connector
 from spaces.api.bulk import KeysSerializer, ResultSerializer, answer_each
+from spaces.api.problems import InvalidQuery
 from spaces.api.queries import KeyFilter, NewestFirst
 from spaces.api.scope import SpaceScoped
 from spaces.api.serializers import StrictSerializer
 from spaces.api.views import RecordViewSet
+from spaces.errors import InvalidInput
 from spaces.models import Space
 from spaces.roles import Ability
+from spaces.validation import parse_model
 
 SHOWN_ENTRIES = 200
 
@@ -57,7 +60,11 @@ class DeliveryFilter(FilterSet):
     def filter_queryset(self, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
         given = {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
         view: Any = self.request.parser_context["view"]
-        return browse.matching(queryset, view.space.pk, browse.DeliveryFilter.model_validate(given))
+        try:
+            wanted = parse_model(browse.DeliveryFilter, given, "")
+        except InvalidInput as invalid:
+            raise InvalidQuery({error.pointer[1:]: error.detail for error in invalid.errors}) from None
+        return browse.matching(queryset, view.space.pk, wanted)
 
 
 class HistorySerializer(DeliverySerializer):

@@ -1,10 +1,11 @@
 """Find deliveries: what lists, searches and bulk jobs can be narrowed to."""
 
 import uuid
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 from django.db.models import Max, Q, QuerySet
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from actions import occasions
 from actions.models import Action, Delivery
@@ -16,6 +17,17 @@ from spaces.public_ids import MAX_LENGTH
 SEARCHED_ROWS: Final = 200_000
 LONGEST_SEARCH: Final = 200
 _LARGEST_KEY: Final = 2**63 - 1
+
+
+def _in_utc(time: datetime) -> datetime:
+    """Return the time in UTC, where databases compare it; in another zone it may lie outside the calendar."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Use a time from the year 1 to the year 9999, in UTC.") from None
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class DeliveryFilter(BaseModel):
@@ -33,10 +45,10 @@ class DeliveryFilter(BaseModel):
     connector: str | None = Field(default=None, max_length=MAX_LENGTH)
     event: int | None = Field(default=None, ge=1, le=_LARGEST_KEY)
     event_type: str | None = Field(default=None, max_length=255)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    finished_since: AwareDatetime | None = None
-    finished_until: AwareDatetime | None = None
+    since: Time | None = None
+    until: Time | None = None
+    finished_since: Time | None = None
+    finished_until: Time | None = None
     search: str | None = Field(default=None, min_length=1, max_length=LONGEST_SEARCH)
 
     def stored(self) -> dict[str, Any]:
