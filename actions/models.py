@@ -137,7 +137,9 @@ class Delivery(models.Model):
                 fields=["connector", "due_at", "id"], name="delivery_due", condition=models.Q(state="pending")
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
-            models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
+            # For the console, which shows all spaces together. Without its odd condition PostgreSQL would also take it
+            # for one space, and walk the dead of all the others (270 ms against 10 ms for 250,000).
+            models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead", id__gt=0)),
             # Dead letters are few: what helps to browse them costs the deliveries that arrive nothing.
             *(
                 models.Index(fields=["space", *by, "id"], name=name, condition=models.Q(state="dead"))

@@ -120,7 +120,8 @@ class DeliveryAdmin(HotTableAdmin):
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the deliveries, with what they refer to: read apart, for it may be deleted."""
         queryset: QuerySet[Any] = super().rows(request)
-        return queryset.prefetch_related("space", "action", "connector")
+        # The condition of the index delivery_dead.
+        return queryset.filter(pk__gt=0).prefetch_related("space", "action", "connector")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

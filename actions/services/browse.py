@@ -1,7 +1,7 @@
 """Find deliveries: what lists, searches and bulk jobs can be narrowed to."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from django.db.models import Max, Q, QuerySet
@@ -14,9 +14,12 @@ from connectors.outcomes import Reason
 from spaces.public_ids import MAX_LENGTH
 
 # What no index answers is looked for among this many of the newest deliveries, and no further.
-SEARCHED_ROWS: Final = 200_000
+SEARCHED_ROWS: Final = 100_000
 LONGEST_SEARCH: Final = 200
 _LARGEST_KEY: Final = 2**63 - 1
+# Keys are given out in the order of time but for transactions that run side by side, none of them for longer.
+_SLACK: Final = timedelta(minutes=5)
+_FEW: Final = 1000
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -51,6 +54,11 @@ class DeliveryFilter(BaseModel):
     finished_until: Time | None = None
     search: str | None = Field(default=None, min_length=1, max_length=LONGEST_SEARCH)
 
+    @property
+    def any_time(self) -> bool:
+        """Whether it demands a time by which keys can be narrowed."""
+        return any((self.since, self.until, self.finished_until))
+
     def stored(self) -> dict[str, Any]:
         """Return it as JSON, without what demands nothing."""
         return self.model_dump(mode="json", exclude_none=True)
@@ -71,6 +79,7 @@ def matching(
         "finished_at__lt": wanted.finished_until,
     }
     rows = rows.filter(**{lookup: value for lookup, value in plain.items() if value is not None})
+    rows = _within(rows, space_id, wanted)
     # Keys, found beforehand: with a join PostgreSQL sorts all that match before it knows the first page.
     if wanted.action is not None:
         found = Action.objects.filter(space=space_id, public_id=wanted.action)
@@ -84,6 +93,37 @@ def matching(
         newest = Delivery.objects.aggregate(newest=Max("pk"))["newest"] or 0 if newest is None else newest
         rows = rows.filter(pk__gt=newest - SEARCHED_ROWS)
     return rows if wanted.search is None else rows.filter(_words(wanted.search))
+
+
+def _within(rows: QuerySet[Delivery], space_id: int, wanted: DeliveryFilter) -> QuerySet[Delivery]:
+    """Narrow by keys what is narrowed by times: lists go by keys, and would be walked through up to those times."""
+    newest = Delivery.objects.aggregate(newest=Max("pk"))["newest"] or 0 if wanted.any_time else 0
+    if wanted.since is not None:
+        rows = rows.filter(pk__gte=_first_made(wanted.since - _SLACK, newest))
+    ends = [time for time in (wanted.until, wanted.finished_until) if time is not None]  # none ends before it is made
+    if ends:
+        rows = rows.filter(pk__lte=_first_made(min(ends) + _SLACK, newest))
+    if wanted.finished_since is not None and wanted.state == Delivery.State.DEAD:
+        ended = Delivery.objects.filter(space=space_id, state=wanted.state, finished_at__gte=wanted.finished_since)
+        if wanted.finished_until is not None:
+            ended = ended.filter(finished_at__lt=wanted.finished_until)
+        keys = list(ended.order_by("finished_at").values_list("pk", flat=True)[: _FEW + 1])
+        rows = rows.filter(pk__in=keys) if len(keys) <= _FEW else rows
+    return rows
+
+
+def _first_made(time: datetime, newest: int) -> int:
+    """Return about the least key of what was made at this time or later, by halving the keys."""
+    low, high = 0, newest + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = Delivery.objects.filter(pk__gt=middle, pk__lte=high).order_by("pk")
+        made = found.values_list("pk", "created_at").first()
+        if made is None or made[1] >= time:
+            high = middle
+        else:
+            low = made[0]
+    return low
 
 
 def _words(search: str) -> Q:

