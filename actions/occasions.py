@@ -30,8 +30,8 @@ class Source(Protocol):
         """Return what is known; one whose event is gone is left out."""
         ...
 
-    def events_of_type(self, space_id: int, event_type: str) -> QuerySet[Any]:
-        """Return the keys of the events of this type in the space, for a subquery."""
+    def events_of_type(self, space_id: int | None, event_type: str) -> QuerySet[Any]:
+        """Return the keys of the events of this type in the space, or in all, for a subquery."""
         ...
 
 

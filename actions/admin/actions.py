@@ -35,7 +35,7 @@ class ActionForm(TypedForm):
 
     class Meta:
         model = Action
-        fields = ["name", "public_id", "connector", "enabled", "max_attempts", "expires_after"]
+        fields = ["name", "public_id", "connector", "enabled", "max_attempts", "expires_after", "fallback"]
 
     @property
     def type_id(self) -> str:
@@ -141,22 +141,28 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         space = obj.space if obj else self._space(request, connector)
         space_id = space.pk if space else None
         field = forms.ModelChoiceField(self._offered(request, space_id), widget=self._select(space_id))
+        fallback = forms.ModelChoiceField(
+            self._fallbacks(request, space_id, obj),
+            required=False,
+            widget=self._select(space_id, "fallback"),
+            help_text=str(Action._meta.get_field("fallback").help_text),
+        )
         own = super().own_fields(request, obj) if obj else {}
-        return {**own, "connector_type": connector.type if connector else "", "connector": field}
+        return {**own, "connector_type": connector.type if connector else "", "connector": field, "fallback": fallback}
 
     def own_fieldsets(self, request: HttpRequest, obj: Action | None) -> list[Any]:
         """Return what every action has."""
         fields = ["name", "public_id", "connector", "enabled"]
         return [
             (None, {"fields": [*fields, "space", "seen_version"] if obj else fields}),
-            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Delivery", {"fields": ["max_attempts", "expires_after", "fallback"]}),
         ]
 
     def shown_fieldsets(self, obj: Action) -> list[Any]:
         """Return what the page shows of an action that cannot be changed."""
         return [
             (None, {"fields": ["name", "public_id", "connector_link", "enabled", "space"]}),
-            ("Delivery", {"fields": ["max_attempts", "expires_after"]}),
+            ("Delivery", {"fields": ["max_attempts", "expires_after", "fallback"]}),
             ("Message", {"fields": ["params_block"]}),
         ]
 
@@ -177,6 +183,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             params=form.collect("params"),
             max_attempts=form.cleaned_data["max_attempts"],
             expires_after=form.cleaned_data["expires_after"],
+            fallback=form.cleaned_data["fallback"],
             enabled=form.cleaned_data["enabled"],
         )
 
@@ -189,6 +196,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             params=form.collect("params"),
             max_attempts=form.cleaned_data["max_attempts"],
             expires_after=form.cleaned_data["expires_after"],
+            fallback=form.cleaned_data["fallback"],
             enabled=form.cleaned_data["enabled"],
         )
 
@@ -205,8 +213,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         rules: Iterable[Model] = stored.rules.all()
         return rules
 
-    def _select(self, space_id: int | None) -> SelectOfSpace:
-        select = SelectOfSpace(Action._meta.get_field("connector"), self.admin_site)
+    def _select(self, space_id: int | None, name: str = "connector") -> SelectOfSpace:
+        select = SelectOfSpace(Action._meta.get_field(name), self.admin_site)
         select.space_id = space_id
         return select
 
@@ -226,6 +234,11 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         if space_id is not None:
             return seen.filter(pk__in=Connector.objects.usable_in(space_id).order_by().values("pk"))
         return seen.filter(Q(space=None) | Q(space__in=self.spaces(request, "add")))
+
+    def _fallbacks(self, request: HttpRequest, space_id: int | None, action: Action | None) -> QuerySet[Any]:
+        """Return the actions of the space that may stand in for this one; the service looks for loops."""
+        seen = self.plain(request).filter(space=space_id) if space_id is not None else Action.objects.none()
+        return seen.exclude(pk=action.pk) if action is not None else seen
 
     def _space(self, request: HttpRequest, connector: Connector | None) -> Space | None:
         """Return the space of a new action through the connector."""

@@ -34,5 +34,6 @@ class RuleOccasions:
             if (key.space_id, key.event_id) in events
         }
 
-    def events_of_type(self, space_id: int, event_type: str) -> QuerySet[Any]:
-        return Event.objects.order_by().filter(space=space_id, type=event_type).values("pk")
+    def events_of_type(self, space_id: int | None, event_type: str) -> QuerySet[Any]:
+        of_space = {} if space_id is None else {"space": space_id}
+        return Event.objects.order_by().filter(type=event_type, **of_space).values("pk")
