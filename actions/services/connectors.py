@@ -20,15 +20,16 @@ _OUTCOMES = {Status.CONNECTED: "success", Status.DISCONNECTED: "failure", Status
 def part_with_connector(gone: Connector, replacement: Connector | None) -> None:
     """Move what refers to a connector that is being deleted to ``replacement``; without one, end what waits.
 
-    Deliveries that a worker is sending at this moment are recorded as they turn out.
+    Deliveries that a worker is sending at this moment are recorded as they turn out; their next try, where they have
+    one, goes through the replacement, or ends them.
     """
     actions = list(Action.objects.select_for_update().filter(connector=gone).order_by("pk"))
     _record_changes(actions, gone, replacement)
     users = Action.objects.filter(pk__in=[action.pk for action in actions])
-    waiting = Delivery.objects.filter(connector=gone, state=Delivery.State.PENDING)
     if replacement is not None:
         users.update(connector=replacement)
-        waiting.update(connector=replacement)
+        unended = Delivery.objects.filter(connector=gone, state__in=[Delivery.State.PENDING, Delivery.State.LEASED])
+        unended.update(connector=replacement)
     else:
         users.update(connector=None, lost_connector_id=gone.public_id)
         _end_waiting(gone)
