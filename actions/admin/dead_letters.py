@@ -41,6 +41,7 @@ _FILTERS: Final[Mapping[str, str]] = {
 _NAMED: Final = ("action", "connector")
 _SPACE: Final = "space__id__exact"
 _NO_FILTERS: Final = ("p", "o", "e", "all", "_facets", "_changelist_filters")
+_LONGEST_KEY: Final = 19  # digits
 _LIST: Final = "admin:actions_delivery_changelist"
 
 
@@ -179,7 +180,8 @@ class DeadLettersAdmin(HotTableAdmin):
         form = JobForm(request.POST if request.method == "POST" else None, initial={"key": uuid.uuid4()})
         if kind == DeliveryJob.Kind.CANCEL:
             del form.fields["rate"]
-        if space is not None and not refusal and request.method == "POST" and form.is_valid():
+        count = count_matching(space, wanted) if space is not None and not refusal else 0
+        if space is not None and count and request.method == "POST" and form.is_valid():
             job = start_job(space, kind, wanted, **form.cleaned_data)
             messages.success(request, f"The job {job.pk} is under way.")
             return HttpResponseRedirect(reverse("admin:actions_deliveryjob_change", args=[job.pk]))
@@ -192,7 +194,7 @@ class DeadLettersAdmin(HotTableAdmin):
             space=space,
             refusal=refusal,
             wanted=wanted.stored(),
-            count=count_matching(space, wanted) if space is not None and not refusal else 0,
+            count=count,
             is_replay=kind == DeliveryJob.Kind.REPLAY,
         )
 
@@ -201,12 +203,12 @@ class DeadLettersAdmin(HotTableAdmin):
         spaces, named = self.spaces(request, verb), request.GET.get(_SPACE)
         if named is None:
             return chosen_space(request, spaces)
-        return spaces.filter(pk=int(named)).first() if named.isdecimal() and len(named) < 19 else None
+        return spaces.filter(pk=int(named)).first() if named.isdecimal() and len(named) < _LONGEST_KEY else None
 
     def _wanted(self, request: HttpRequest) -> dict[str, object]:
         """Return what the list is narrowed to as a job's filter; raise InvalidInput for what no job can take."""
         wanted: dict[str, object] = {}
-        for name, value in request.GET.items():
+        for name, value in request.GET.dict().items():
             relation = name.removesuffix("__id__exact")
             if not value or name in _NO_FILTERS or name == _SPACE:
                 continue
@@ -214,7 +216,9 @@ class DeadLettersAdmin(HotTableAdmin):
                 wanted[_FILTERS[name]] = value
             elif relation in _NAMED:
                 model: Any = Delivery._meta.get_field(relation).related_model
-                row = scoped(model).row(request, value)
+                row = (
+                    scoped(model).row(request, value) if str(value).isdecimal() and len(value) < _LONGEST_KEY else None
+                )
                 wanted[relation] = row.public_id if row is not None else value
             else:
                 wanted[name] = value
