@@ -216,9 +216,8 @@ class DeadLettersAdmin(HotTableAdmin):
                 wanted[_FILTERS[name]] = value
             elif relation in _NAMED:
                 model: Any = Delivery._meta.get_field(relation).related_model
-                row = (
-                    scoped(model).row(request, value) if str(value).isdecimal() and len(value) < _LONGEST_KEY else None
-                )
+                is_key = str(value).isdecimal() and len(value) < _LONGEST_KEY
+                row = scoped(model).row(request, value) if is_key else None
                 wanted[relation] = row.public_id if row is not None else value
             else:
                 wanted[name] = value
