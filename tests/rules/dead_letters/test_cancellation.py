@@ -84,6 +84,11 @@ def test_what_is_cancelled_while_it_is_tried_is_delivered_when_the_try_succeeds(
     to.release.set()
     wait_for_states(delivered=1)
     assert only(action).last_reason == "ok"
+    to.status = 500
+    replay_delivery(only(action))  # what was asked of the former life is not asked of this one
+    send_now()
+    wait_until(lambda: only(action).attempts == 2, "the next try", 15)
+    assert (only(action).state, only(action).last_reason) == (State.PENDING, "retry_http_5xx")
 
 
 def test_what_is_cancelled_ends_with_the_worker_that_vanishes_under_it(space: Space, to: Receiver) -> None:
