@@ -1,6 +1,7 @@
 """Actions, the deliveries they make, and the event log."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -22,6 +23,17 @@ UNANNOUNCED: Final = models.Q(state="dead") & (
     models.Q(announced_at=None) | models.Q(announced_at__lt=models.F("finished_at"))
 )
 FAILING: Final = models.Q(finished_at=None, attempts__gte=models.F("replayed_from") + FAILING_AFTER)
+
+
+# By what dead letters are browsed, by the name of the index.
+DEAD_BY: Final[Mapping[str, Sequence[str]]] = {
+    "delivery_dead_of_space": (),
+    "delivery_dead_by_reason": ("last_reason",),
+    "delivery_dead_by_rule": ("rule_id",),
+    "delivery_dead_by_action": ("action",),
+    "delivery_dead_by_connector": ("connector",),
+    "delivery_dead_by_time": ("finished_at",),
+}
 
 
 class Action(models.Model):
@@ -72,6 +84,14 @@ class Action(models.Model):
         blank=True,
         default="",
         help_text="Template. Of what has the same key, one is sent after the other, in order. Empty: no order.",
+    )
+    fallback = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="stands_in_for",
+        null=True,
+        blank=True,
+        help_text="Another action, taken when a delivery of this one is dead; empty: none.",
     )
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -134,6 +154,18 @@ class Delivery(models.Model):
         default=0, db_default=0, help_text="Attempts before it was sent again by hand; only later ones count as tries."
     )
     hop = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Hop of its event.")
+    cancel_asked = models.BooleanField(
+        default=False, db_default=False, help_text="Whether it ends as cancelled unless the try under way succeeds."
+    )
+    former_id = models.BigIntegerField(
+        default=0, db_default=0, help_text="Key of the delivery that it takes over from; 0: it is the rule's own."
+    )
+    former_attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Attempts of that one by then: which of its ends this one follows."
+    )
+    fallbacks = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many actions before its own died on the event, each the next's cause."
+    )
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -148,7 +180,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
-                fields=["event_id", "rule_id", "action"], name="delivery_once_per_event_rule_action"
+                fields=["event_id", "rule_id", "action", "former_id", "former_attempts"], name="delivery_once"
             ),
             models.UniqueConstraint(
                 fields=["action", "ordering_key"],
@@ -168,13 +200,66 @@ class Delivery(models.Model):
                 name="delivery_behind_another",
                 condition=models.Q(ordering_key__gt="") & models.Q(due_at=None) & models.Q(state="pending"),
             ),
-            models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead")),
+            # For the console, which shows all spaces together. Without its odd condition PostgreSQL would also take it
+            # for one space, and walk the dead of all the others (270 ms against 10 ms for 250,000).
+            models.Index(fields=["id"], name="delivery_dead", condition=models.Q(state="dead", id__gt=0)),
             models.Index(fields=["id"], name="delivery_unannounced", condition=UNANNOUNCED),
             models.Index(fields=["space", "connector"], name="delivery_failing", condition=FAILING),
+            # Dead letters are few: what helps to browse them costs the deliveries that arrive nothing.
+            *(
+                models.Index(fields=["space", *by, "id"], name=name, condition=models.Q(state="dead"))
+                for name, by in DEAD_BY.items()
+            ),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class DeliveryJob(models.Model):
+    """One thing to do to every delivery of a space that matches a filter, worked off in bounded batches.
+
+    ``position`` moves with each batch, in its transaction: what was done is not done again, whatever crashes.
+    """
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay"
+        CANCEL = "cancel"
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PAUSED = "paused"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="delivery_jobs")
+    kind = models.CharField(max_length=10, choices=Kind)
+    filter = models.JSONField(default=dict, help_text="Which deliveries, as actions.services.browse has it.")
+    rate = models.PositiveIntegerField(help_text="Deliveries a second that are sent again.")
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    key = models.UUIDField(default=uuid.uuid4, help_text="Under which it was asked for: of one key there is one job.")
+    total = models.PositiveBigIntegerField(help_text="How many matched when it was made.")
+    done = models.PositiveBigIntegerField(default=0)
+    refused = models.PositiveBigIntegerField(default=0, help_text="How many it could not be done to.")
+    last_refusal = models.TextField(blank=True, default="")
+    position = models.BigIntegerField(default=0, help_text="Key of the last delivery that was looked at.")
+    last = models.BigIntegerField(help_text="Key of the newest delivery when it was made; later ones are left alone.")
+    paced_until = models.DateTimeField(null=True, help_text="When the last delivery sent again is due.")
+    created_by = models.CharField(max_length=255)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "bulk job"
+        constraints = [models.UniqueConstraint(fields=["space", "key"], name="delivery_job_once")]
+        indexes = [
+            models.Index(fields=["id"], name="delivery_job_running", condition=models.Q(state="running")),
+            models.Index(fields=["space", "kind", "id"], name="delivery_job_of_space"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
 
 
 class EventLogEntry(models.Model):
@@ -220,4 +305,5 @@ class Pace(models.Model):
 
 
 keep_in_same_space(Action, "space", "connector")
+keep_in_same_space(Action, "space", "fallback")
 keep_where_it_is(Action)

@@ -4,7 +4,9 @@ from celery import shared_task
 
 from actions import wakeups
 from actions.engine.lanes import lanes
-from actions.services.deliveries import DELIVER, sweep_deliveries
+from actions.services.deliveries import sweep_deliveries
+from actions.services.jobs import WORK, work_jobs
+from actions.wakeups import DELIVER
 
 
 @shared_task(name=DELIVER)
@@ -18,3 +20,10 @@ def deliver(connector_id: int) -> None:
 def sweep() -> None:
     """Find what is due, and what vanished workers left."""
     sweep_deliveries()
+
+
+@shared_task(name=WORK)
+def work() -> None:
+    """Do what the bulk jobs' rates allow by now; also runs as their sweep."""
+    wakeups.begun(WORK)
+    work_jobs()

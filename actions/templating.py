@@ -44,6 +44,7 @@ VARIABLES: Final = {
     "rule": "The rule that matched.",
     "action": "The action that is taken.",
     "space": "The space of them all.",
+    "failure": "Why another action's delivery died, where this action is its fallback; else null.",
 }
 MAX_OUTPUT: Final = 256 * 1024
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.

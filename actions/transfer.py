@@ -16,7 +16,7 @@ from spaces.validation import reject
 
 
 class ActionDocument(ObjectDocument):
-    """An action; ``connector`` is the ID of its connector, null once that was deleted."""
+    """An action, with the IDs of its connector, null once that was deleted, and of the action that is its fallback."""
 
     connector: str | None
     params: dict[str, Any] = Field(default_factory=dict)
@@ -27,6 +27,7 @@ class ActionDocument(ObjectDocument):
     max_per_second: float | None = None
     max_concurrency: int | None = None
     ordering_key: str = ""
+    fallback: str | None = None
     enabled: bool = True
 
 
@@ -38,13 +39,14 @@ class ActionKind(Kind[Action, ActionDocument]):
     document_model = ActionDocument
 
     def rows(self, space: Space) -> QuerySet[Action]:
-        return Action.objects.filter(space=space).select_related("connector")
+        return Action.objects.filter(space=space).select_related("connector", "fallback")
 
     def describe(self, row: Action) -> dict[str, Any]:
         return described(row)
 
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
-        return [Reference("connector", document["connector"])] if document["connector"] else []
+        named = {"connector": document["connector"], "action": document.get("fallback")}
+        return [Reference(kind, public_id) for kind, public_id in named.items() if public_id]
 
     def create(self, space: Space, document: ActionDocument, public_id: str | None, resolve: Resolve) -> Action:
         return create_action(
@@ -55,6 +57,7 @@ class ActionKind(Kind[Action, ActionDocument]):
             params=document.params,
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
+            fallback=_fallback(document, resolve),
             enabled=document.enabled,
             **_policy(document),
         )
@@ -67,6 +70,7 @@ class ActionKind(Kind[Action, ActionDocument]):
             params=document.params,
             max_attempts=document.max_attempts,
             expires_after=document.expires_after,
+            fallback=_fallback(document, resolve),
             enabled=document.enabled,
             **_policy(document),
         )
@@ -86,4 +90,11 @@ def _connector(document: ActionDocument, resolve: Resolve) -> Connector:
     if document.connector is None:
         raise reject("/connector", "Its connector was deleted: name another.")
     found: Connector = resolve("connector", document.connector, "/connector")
+    return found
+
+
+def _fallback(document: ActionDocument, resolve: Resolve) -> Action | None:
+    if document.fallback is None:
+        return None
+    found: Action = resolve("action", document.fallback, "/fallback")
     return found

@@ -12,6 +12,8 @@ from django.core.cache import cache
 
 logger = logging.getLogger(__name__)
 
+DELIVER: Final = "actions.tasks.deliver"
+
 Wakeup = tuple[str, tuple[int, ...]]  # task name and its arguments
 
 # A wake-up that was sent and not begun after this many seconds is taken for lost, and may be sent again.

@@ -18,6 +18,7 @@ _PAGES = {
     "Observe": [
         ("Events", "rules.event", "bolt"),
         ("Deliveries", "actions.delivery", "local_shipping"),
+        ("Bulk jobs", "actions.deliveryjob", "playlist_play"),
         ("Event log", "actions.eventlogentry", "receipt_long"),
         ("Audit log", "spaces.auditentry", "history"),
     ],

@@ -209,6 +209,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-events": {"task": "rules.tasks.evaluate", "schedule": float(_options["SWEEP_SECONDS"])},
     "sweep-deliveries": {"task": "actions.tasks.sweep", "schedule": float(_options["SWEEP_SECONDS"])},
+    "work-jobs": {"task": "actions.tasks.work_jobs", "schedule": float(_options["SWEEP_SECONDS"])},
     "count-stored-events": {"task": "rules.tasks.count_stored_events", "schedule": 60.0},
     "announce": {"task": "rules.tasks.announce", "schedule": 10.0},
     "delete-old": {"task": "rules.tasks.delete_old", "schedule": 60.0},
@@ -315,6 +316,8 @@ SPECTACULAR_SETTINGS = {
         "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
+        "DeliveryStateEnum": "actions.models.Delivery.State",
+        "DeliveryJobStateEnum": "actions.models.DeliveryJob.State",
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

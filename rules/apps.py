@@ -6,8 +6,11 @@ class RulesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from actions import occasions
         from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
+        from rules.services.occasions import RuleOccasions
         from rules.transfer import RuleKind
 
         register(RuleKind())
+        occasions.register(RuleOccasions())

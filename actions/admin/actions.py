@@ -38,7 +38,7 @@ class ActionForm(TypedForm):
 
     class Meta:
         model = Action
-        fields = ["name", "public_id", "connector", "enabled", *DELIVERY_FIELDS]
+        fields = ["name", "public_id", "connector", "enabled", *DELIVERY_FIELDS, "fallback"]
 
     @property
     def type_id(self) -> str:
@@ -153,22 +153,28 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         space = obj.space if obj else self._space(request, connector)
         space_id = space.pk if space else None
         field = forms.ModelChoiceField(self._offered(request, space_id), widget=self._select(space_id))
+        fallback = forms.ModelChoiceField(
+            self._fallbacks(request, space_id, obj),
+            required=False,
+            widget=self._select(space_id, "fallback"),
+            help_text=str(Action._meta.get_field("fallback").help_text),
+        )
         own = super().own_fields(request, obj) if obj else {}
-        return {**own, "connector_type": connector.type if connector else "", "connector": field}
+        return {**own, "connector_type": connector.type if connector else "", "connector": field, "fallback": fallback}
 
     def own_fieldsets(self, request: HttpRequest, obj: Action | None) -> list[Any]:
         """Return what every action has."""
         fields = ["name", "public_id", "connector", "enabled"]
         return [
             (None, {"fields": [*fields, "space", "seen_version"] if obj else fields}),
-            ("Delivery", {"fields": DELIVERY_FIELDS}),
+            ("Delivery", {"fields": [*DELIVERY_FIELDS, "fallback"]}),
         ]
 
     def shown_fieldsets(self, obj: Action) -> list[Any]:
         """Return what the page shows of an action that cannot be changed."""
         return [
             (None, {"fields": ["name", "public_id", "connector_link", "enabled", "space"]}),
-            ("Delivery", {"fields": [*DELIVERY_FIELDS, "retry_block"]}),
+            ("Delivery", {"fields": [*DELIVERY_FIELDS, "retry_block", "fallback"]}),
             ("Message", {"fields": ["params_block"]}),
         ]
 
@@ -187,7 +193,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             connector=form.cleaned_data["connector"],
             name=form.cleaned_data["name"],
             params=form.collect("params"),
-            **{name: form.cleaned_data[name] for name in DELIVERY_FIELDS},
+            **{name: form.cleaned_data[name] for name in (*DELIVERY_FIELDS, "fallback")},
             retry=form.collect("retry"),
             enabled=form.cleaned_data["enabled"],
         )
@@ -199,7 +205,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
             connector=form.cleaned_data["connector"],
             name=form.cleaned_data["name"],
             params=form.collect("params"),
-            **{name: form.cleaned_data[name] for name in DELIVERY_FIELDS},
+            **{name: form.cleaned_data[name] for name in (*DELIVERY_FIELDS, "fallback")},
             retry=form.collect("retry"),
             enabled=form.cleaned_data["enabled"],
         )
@@ -217,8 +223,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         rules: Iterable[Model] = stored.rules.all()
         return rules
 
-    def _select(self, space_id: int | None) -> SelectOfSpace:
-        select = SelectOfSpace(Action._meta.get_field("connector"), self.admin_site)
+    def _select(self, space_id: int | None, name: str = "connector") -> SelectOfSpace:
+        select = SelectOfSpace(Action._meta.get_field(name), self.admin_site)
         select.space_id = space_id
         return select
 
@@ -238,6 +244,11 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         if space_id is not None:
             return seen.filter(pk__in=Connector.objects.usable_in(space_id).order_by().values("pk"))
         return seen.filter(Q(space=None) | Q(space__in=self.spaces(request, "add")))
+
+    def _fallbacks(self, request: HttpRequest, space_id: int | None, action: Action | None) -> QuerySet[Any]:
+        """Return the actions of the space that may stand in for this one; the service looks for loops."""
+        seen = self.plain(request).filter(space=space_id) if space_id is not None else Action.objects.none()
+        return seen.exclude(pk=action.pk) if action is not None else seen
 
     def _space(self, request: HttpRequest, connector: Connector | None) -> Space | None:
         """Return the space of a new action through the connector."""

@@ -1,20 +1,24 @@
 """The console's pages of deliveries."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from actions import occasions
+from actions.admin.dead_letters import DeadLettersAdmin
 from actions.admin.event_log import OUTCOME_LABELS
 from actions.models import Delivery, EventLogEntry
+from actions.services.browse import successors_of
 from connectors.outcomes import Reason
 from spaces.admin.base import ChoicesDropdownFilter, display
-from spaces.admin.filters import RelatedFilter
+from spaces.admin.filters import AutocompleteFilter, RelatedFilter, WordFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds
-from spaces.admin.read_only import HotTableAdmin
 from spaces.admin.scoping import OF_RECORDS, scoped
+from spaces.roles import Ability
 
 STATE_LABELS = {
     Delivery.State.PENDING.value: "info",
@@ -26,11 +30,39 @@ STATE_LABELS = {
 SHOWN_ENTRIES = 100
 
 
+class RuleFilter(WordFilter):
+    """By the rule that matched."""
+
+    title = "rule ID"
+    parameter_name = "rule_id__exact"
+
+
+class EventFilter(WordFilter):
+    """By the event that is delivered."""
+
+    title = "event number"
+    parameter_name = "event_id__exact"
+
+
+class EventTypeFilter(WordFilter):
+    """By the type of the event."""
+
+    title = "event type"
+    parameter_name = "event_type"
+
+    def narrow(self, rows: QuerySet[Any], word: str) -> QuerySet[Any]:
+        """Return the deliveries of events of this type."""
+        return rows.filter(event_id__in=occasions.source().events_of_type(None, word))
+
+
 @admin.register(Delivery)
-class DeliveryAdmin(HotTableAdmin):
+class DeliveryAdmin(DeadLettersAdmin):
     """Each event's way through an action: what is waiting, what arrived, what is dead and why."""
 
-    abilities = OF_RECORDS
+    abilities: ClassVar = {
+        **OF_RECORDS,
+        **dict.fromkeys(("replay", "edit_message", "cancel", "replay_all", "cancel_all"), Ability.OPERATE),
+    }
     empty_hint = "An event that matches a rule makes one for each action of the rule."
     list_display = [
         "number",
@@ -49,6 +81,12 @@ class DeliveryAdmin(HotTableAdmin):
         ("space", RelatedFilter),
         ("state", ChoicesDropdownFilter),
         ("last_reason", ChoicesDropdownFilter),
+        ("action", AutocompleteFilter),
+        ("connector", AutocompleteFilter),
+        RuleFilter,
+        EventFilter,
+        EventTypeFilter,
+        ("finished_at", admin.DateFieldListFilter),
     ]
     indexed_filters = ("state__exact", "event_id__exact")
     search_fields = ["rule_id", "last_detail"]
@@ -64,6 +102,7 @@ class DeliveryAdmin(HotTableAdmin):
                     "last_detail",
                     "attempts",
                     "lost_leases",
+                    "former_links",
                     "event_link",
                     "rule_link",
                     "action_link",
@@ -91,6 +130,14 @@ class DeliveryAdmin(HotTableAdmin):
     def state_on_page(self, delivery: Delivery) -> SafeString:
         """The state, for the delivery's own page."""
         return label(delivery.state, STATE_LABELS.get(delivery.state, "default"))
+
+    @display(description="Before and after")
+    def former_links(self, delivery: Delivery) -> SafeString:
+        """The delivery that it takes over from, and those that took over from it."""
+        links = [page_link("actions.delivery", delivery.former_id, f"From delivery {delivery.former_id}")]
+        links = links if delivery.former_id else []
+        links += [page_link("actions.delivery", row.pk, f"To delivery {row.pk}") for row in successors_of(delivery)]
+        return format_html_join(", ", "{}", ((link,) for link in links)) or SafeString(EMPTY)
 
     @display(description="Event")
     def event_link(self, delivery: Delivery) -> SafeString:
@@ -120,7 +167,8 @@ class DeliveryAdmin(HotTableAdmin):
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the deliveries, with what they refer to: read apart, for it may be deleted."""
         queryset: QuerySet[Any] = super().rows(request)
-        return queryset.prefetch_related("space", "action", "connector")
+        # The condition of the index delivery_dead.
+        return queryset.filter(pk__gt=0).prefetch_related("space", "action", "connector")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -37,6 +37,11 @@ class RetryField(serializers.DictField):
     """When a failed try is followed by another, as RetryPolicy has it."""
 
 
+@extend_schema_field({"type": ["string", "null"]})
+class ActionField(PublicIdField[Action]):
+    """An action of the space, by its public id."""
+
+
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
 class ActionSerializer(ObjectSerializer[Action]):
     """A templated message to one connector, and how hard to try to deliver it."""
@@ -49,6 +54,12 @@ class ActionSerializer(ObjectSerializer[Action]):
     lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
     retry = RetryField(default=dict, help_text=Action._meta.get_field("retry").help_text)
+    fallback = ActionField(
+        queryset=Action.objects.all(),
+        allow_null=True,
+        default=None,
+        help_text="ID of another action of the space, taken when a delivery of this one is dead; null: none.",
+    )
     referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
     class Meta:
@@ -67,6 +78,7 @@ class ActionSerializer(ObjectSerializer[Action]):
             "max_per_second",
             "max_concurrency",
             "ordering_key",
+            "fallback",
             "enabled",
             "version",
             "referenced_by_count",
@@ -88,6 +100,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     rule = Text(source="rule_id", help_text="ID of the rule.")
     action = Text(source="action_public_id", allow_null=True, help_text="ID of the action.")
     connector = Text(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
+    former = serializers.SerializerMethodField(help_text="Key of the delivery that it takes over from, or null.")
     last_reason = serializers.ChoiceField(REASONS, allow_blank=True, read_only=True, help_text="Empty before a try.")
     message = serializers.JSONField(help_text="The rendered params.")
 
@@ -100,7 +113,9 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "rule",
             "action",
             "connector",
+            "former",
             "state",
+            "cancel_asked",
             "attempts",
             "due_at",
             "created_at",
@@ -111,6 +126,10 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
             "message",
         ]
         read_only_fields = fields
+
+    @extend_schema_field({"type": ["integer", "null"]})
+    def get_former(self, delivery: Delivery) -> int | None:
+        return delivery.former_id or None
 
 
 class EventLogEntrySerializer(serializers.ModelSerializer[EventLogEntry]):

@@ -1,5 +1,7 @@
 """The database's clock decides what is due and which lease has ended, so that workers' clocks may differ."""
 
+from datetime import UTC, datetime
+
 from django.db import connection
 
 
@@ -9,3 +11,13 @@ def now_plus() -> str:
         return "(now() + %s * interval '1 second')"
     # Milliseconds, as Django's Now() writes them on SQLite.
     return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW', %s || ' seconds')"
+
+
+def database_time() -> datetime:
+    """Return the present time of the database."""
+    if connection.vendor != "postgresql":
+        return datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now: datetime = cursor.fetchone()[0]
+    return now

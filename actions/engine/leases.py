@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from actions.engine import log
 from actions.engine.clock import now_plus
+from actions.engine.endings import after_failures, end_cancelled
 from actions.engine.ordering import Key
 from actions.models import Action, Delivery
 from actions.policy import COLUMNS, STANDARD, Policy, policy_of
@@ -169,7 +170,9 @@ def release(leased: Iterable[Leased]) -> None:
     for delivery in leased:
         by_token.setdefault(delivery.token, []).append(delivery.id)
     for token, ids in by_token.items():
-        Delivery.objects.filter(pk__in=ids, lease_token=token).update(state=Delivery.State.PENDING, **_NO_LEASE)
+        with transaction.atomic():
+            Delivery.objects.filter(pk__in=ids, lease_token=token).update(state=Delivery.State.PENDING, **_NO_LEASE)
+            end_cancelled(ids)
 
 
 def postpone(leased: Iterable[tuple[Leased, float]]) -> None:
@@ -235,4 +238,5 @@ def _reclaim_some() -> int:
             )
             for key, space_id, event_id, rule_id, action_id, connector_id, attempts, _ in expired
         )
+        after_failures([row[0] for row in expired])
     return len(expired)

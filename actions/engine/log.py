@@ -1,12 +1,13 @@
 """Rows for the event log, in the order of COLUMNS."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from actions import bulk
-from actions.models import EventLogEntry
+from actions.models import Action, Delivery, EventLogEntry
+from connectors.models import Connector
 from connectors.outcomes import Reason
 
 COLUMNS: Final = (
@@ -66,6 +67,35 @@ def row(
         orjson.dumps(request).decode(),
         orjson.dumps(response).decode(),
     )
+
+
+def rows_of(
+    deliveries: Sequence[Delivery],
+    *,
+    action: str,
+    outcome: str,
+    message: Callable[[Delivery], str],
+    reason: Reason | str = "",
+) -> list[bulk.Row]:
+    """Return a row for each delivery; the ids of an action or a connector that was deleted are left empty."""
+    actions = dict(Action.objects.filter(pk__in={each.action_id for each in deliveries}).values_list("pk", "public_id"))
+    used = {each.connector_id for each in deliveries if each.connector_id is not None}
+    connectors = dict(Connector.objects.filter(pk__in=used).values_list("pk", "public_id"))
+    return [
+        row(
+            space_id=each.space_id,
+            action=action,
+            outcome=outcome,
+            reason=reason,
+            message=message(each),
+            event_id=each.event_id,
+            rule_id=each.rule_id,
+            action_id=actions.get(each.action_id, ""),
+            connector_id=connectors.get(each.connector_id or 0, ""),
+            delivery_id=each.pk,
+        )
+        for each in deliveries
+    ]
 
 
 def append(rows: Iterable[bulk.Row]) -> None:

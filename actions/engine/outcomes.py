@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from actions import bulk
 from actions.engine import log
 from actions.engine.clock import now_plus
+from actions.engine.endings import after_failures
 from actions.engine.leases import Leased
 from actions.engine.schedule import next_try
 from actions.models import Delivery
@@ -46,6 +47,9 @@ def record(finished: Sequence[Finished]) -> int:
     with transaction.atomic():
         held = _update(finished)
         log.append([_log_row(item, held=item.delivery.id in held) for item in finished])
+        after_failures(
+            [key for item in finished if not item.outcome.reason.is_ok and (key := item.delivery.id) in held]
+        )
     return len(finished) - len(held)
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from actions.models import Action
 from actions.policy import MAX_ATTEMPTS
+from actions.services.fallbacks import clean_fallback, lock_fallbacks
 from actions.services.params import complete_params
 from actions.services.policies import PolicyChanges, apply_policy, described_policy
 from connectors.models import Connector
@@ -27,6 +28,7 @@ class ActionChanges(PolicyChanges, total=False):
     params: dict[str, Any]
     max_attempts: int
     expires_after: int | None
+    fallback: Action | None
     enabled: bool
 
 
@@ -39,6 +41,7 @@ def create_action(
     params: dict[str, Any],
     max_attempts: int = 10,
     expires_after: int | None = None,
+    fallback: Action | None = None,
     enabled: bool = True,
     **policy: Unpack[PolicyChanges],
 ) -> Action:
@@ -57,6 +60,7 @@ def create_action(
                 "params": params,
                 "max_attempts": max_attempts,
                 "expires_after": expires_after,
+                "fallback": fallback,
                 "enabled": enabled,
                 **policy,
             },
@@ -86,14 +90,11 @@ def update_action(action: Action, **changes: Unpack[ActionChanges]) -> Action:
 
 
 def delete_action(action: Action) -> None:
-    """Delete an action; raise InUse while rules trigger it."""
+    """Delete an action; raise InUse while rules trigger it, or while it is the fallback of other actions."""
     with transaction.atomic():
         row = Action.objects.select_for_update().get(pk=action.pk)
-        if users := list(row.rules.order_by("public_id").values_list("public_id", flat=True)):
-            raise InUse(
-                f'The action "{row.public_id}" is in use. First take it out of these rules: {", ".join(users)}.',
-                [("rule", user) for user in users],
-            )
+        lock_fallbacks(row.space_id)
+        _refuse_used(row)
         _record("action.delete", row, before=described(row))
         row.delete()
         bump_config_revision(row.space_id)
@@ -109,6 +110,7 @@ def described(row: Action) -> dict[str, Any]:
         "max_attempts": row.max_attempts,
         "expires_after": row.expires_after,
         **described_policy(row),
+        "fallback": row.fallback.public_id if row.fallback else None,
         "enabled": row.enabled,
     }
 
@@ -136,8 +138,23 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
             row.connector = connector = _lock_connector(row, changes.get("connector") or row.connector)
             row.lost_connector_id = ""
             row.params, _ = complete_params(connector, changes.get("params", row.params))
+    if "fallback" in changes:
+        with found.gather():
+            row.fallback = clean_fallback(row, changes["fallback"])
     row.enabled = changes.get("enabled", row.enabled)
     found.raise_any()
+
+
+def _refuse_used(row: Action) -> None:
+    rules = list(row.rules.order_by("public_id").values_list("public_id", flat=True))
+    actions = list(row.stands_in_for.order_by("public_id").values_list("public_id", flat=True))
+    steps = [f"take it out of these rules: {', '.join(rules)}"] if rules else []
+    steps += [f"give these actions another fallback, or none: {', '.join(actions)}"] if actions else []
+    if steps:
+        raise InUse(
+            f'The action "{row.public_id}" is in use. First {"; ".join(steps)}.',
+            [*[("rule", rule) for rule in rules], *[("action", action) for action in actions]],
+        )
 
 
 def _clean_expiry(seconds: int | None) -> int | None:

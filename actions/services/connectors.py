@@ -1,10 +1,13 @@
 """What happens to actions and deliveries, and what is logged, when something happens to a connector."""
 
+from typing import Final
+
 from django.db import connection
 from django.utils import timezone
 
 from actions import bulk
 from actions.engine import log
+from actions.engine.fallbacks import make_fallbacks
 from actions.models import Action, Delivery, EventLogEntry
 from connectors.circuit import CircuitState
 from connectors.models import Connector, Status, StatusChange
@@ -12,6 +15,7 @@ from connectors.outcomes import Reason
 from connectors.signals import CircuitChange
 from spaces import audit
 
+_AT_ONCE: Final = 1000
 _CIRCUITS = {
     CircuitState.CLOSED: ("success", "Deliveries go out."),
     CircuitState.DEGRADED: ("failure", "Deliveries go out more slowly."),
@@ -25,15 +29,16 @@ _OUTCOMES = {Status.CONNECTED: "success", Status.DISCONNECTED: "failure", Status
 def part_with_connector(gone: Connector, replacement: Connector | None) -> None:
     """Move what refers to a connector that is being deleted to ``replacement``; without one, end what waits.
 
-    Deliveries that a worker is sending at this moment are recorded as they turn out.
+    Deliveries that a worker is sending at this moment are recorded as they turn out; their next try, where they have
+    one, goes through the replacement, or ends them.
     """
     actions = list(Action.objects.select_for_update().filter(connector=gone).order_by("pk"))
     _record_changes(actions, gone, replacement)
     users = Action.objects.filter(pk__in=[action.pk for action in actions])
-    waiting = Delivery.objects.filter(connector=gone, state=Delivery.State.PENDING)
     if replacement is not None:
         users.update(connector=replacement)
-        waiting.update(connector=replacement)
+        unended = Delivery.objects.filter(connector=gone, state__in=[Delivery.State.PENDING, Delivery.State.LEASED])
+        unended.update(connector=replacement)
     else:
         users.update(connector=None, lost_connector_id=gone.public_id)
         _end_waiting(gone)
@@ -117,3 +122,7 @@ def _end_waiting(gone: Connector) -> None:
             "WHERE d.connector_id = %s AND d.state = 'dead' AND d.finished_at = %s",
             [Reason.BAD_CONFIG.value, detail, gone.public_id, gone.pk, time],
         )
+    ended = Delivery.objects.filter(connector=gone, state=Delivery.State.DEAD, finished_at=moment)
+    keys = list(ended.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(keys), _AT_ONCE):
+        make_fallbacks(keys[start : start + _AT_ONCE])

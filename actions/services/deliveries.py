@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -14,17 +14,16 @@ from django.db import connection, transaction
 
 from actions import bulk
 from actions.engine import leases, log, ordering
-from actions.engine.clock import now_plus
+from actions.engine.clock import database_time, now_plus
+from actions.engine.fallbacks import make_fallbacks
 from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
 from actions.models import Delivery
 from actions.policy import STANDARD, Policy
-from actions.wakeups import wake
+from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
 from connectors.outcomes import Reason
-
-DELIVER: Final = "actions.tasks.deliver"
 
 State = Delivery.State
 
@@ -86,7 +85,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
         return
     at_once = {connector_id for connector_id in _usable_connectors(planned) if lanes.has_room(connector_id)}
     leased_at = time.monotonic()
-    now = _database_time()
+    now = database_time()
     ids = bulk.reserve_ids(Delivery, len(planned))
     webhook_ids = _random_ids(len(planned))
     token = uuid.uuid4()
@@ -144,6 +143,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     if dead:
         bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
         log.append(entries)
+        make_fallbacks([row[0] for row in dead])
     transaction.on_commit(lambda: _start(planned, at_once, handed_over, leased_at))
 
 
@@ -197,15 +197,6 @@ def _due_connectors() -> list[int]:
             [0, 0],
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def _database_time() -> datetime:
-    if connection.vendor != "postgresql":
-        return datetime.now(UTC)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT now()")
-        now: datetime = cursor.fetchone()[0]
-    return now
 
 
 def _random_ids(count: int) -> list[uuid.UUID]:

@@ -10,6 +10,7 @@ from django.db import transaction
 from pydantic import ValidationError
 
 from actions.engine import log
+from actions.engine.rendering import failure
 from actions.services.params import complete_params
 from actions.templating import RenderedTooLarge, TemplateError
 from connectors.models import Connector
@@ -92,6 +93,7 @@ def _context(space: Space, event: Mapping[str, Any] | None) -> dict[str, Any]:
         "rule": {"id": "test", "name": "Test"},
         "action": {"id": "test", "name": "Test"},
         "space": {"id": space.slug, "name": space.name},
+        "failure": failure(1, Reason.RETRY_TIMEOUT, "A test: nothing has failed.", "test", "test"),
     }
 
 

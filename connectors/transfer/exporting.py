@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.transfer.kinds import Reference, kinds
+from connectors.transfer.kinds import Reference, in_order, kinds
 from spaces import audit
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import Space
@@ -35,7 +35,7 @@ def export_objects(
     wanted = set(described) if chosen is None else _known(chosen, described)
     if include_references:
         wanted |= set(_behind(wanted, described))
-    documents = [document for reference, document in described.items() if reference in wanted]
+    documents = in_order({ref: document for ref, document in described.items() if ref in wanted}, _references)
     missing = {found for document in documents for found in _references(document) if found not in wanted}
     audit.record("space.export", space=space, object_id=space.slug, object_name=space.name, after=_counts(documents))
     return Export(documents, sorted(missing))

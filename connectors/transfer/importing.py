@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from connectors.transfer import kibana
 from connectors.transfer.documents import Entry
-from connectors.transfer.kinds import AnyKind, ObjectDocument, Reference, kinds
+from connectors.transfer.kinds import AnyKind, ObjectDocument, Reference, in_order, kinds
 from spaces import audit
 from spaces.errors import FieldError, InvalidInput, ReadOnly
 from spaces.models import Space
@@ -94,9 +94,8 @@ def import_objects(
     planned = [work.plan(entry) for entry in entries]
     with transaction.atomic():
         for kind in kinds().values():
-            for plan in planned:
-                if plan.kind is kind:
-                    work.carry_out(plan)
+            for plan in _of_kind(kind, planned):
+                work.carry_out(plan)
         report = ImportReport([plan.report for plan in planned], dry_run)
         if report.is_applied:
             after = report.counts | {"conflicts": conflicts.value}
@@ -201,6 +200,12 @@ class _Import:
         if (row := kinds()[kind_id].find(self._space, public_id)) is None:
             raise reject(pointer, f'There is no {kind_id} "{public_id[:64]}", neither in this file nor in this space.')
         return row
+
+
+def _of_kind(kind: AnyKind, planned: Sequence[_Plan]) -> list[_Plan]:
+    """Return the plans of this kind, each after those that it refers to."""
+    plans = {Reference(kind.id, plan.document.id): plan for plan in planned if plan.kind is kind and plan.document}
+    return in_order(plans, lambda plan: kind.references(plan.document.model_dump() if plan.document else {}))
 
 
 def _fail(plan: _Plan, errors: Sequence[FieldError]) -> None:

@@ -1,7 +1,7 @@
 """What can be exported and imported: each app registers the kinds of objects that it has."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -72,6 +72,25 @@ class Kind(ABC, Generic[RowT, DocumentT]):
     def missing_secrets(self, row: RowT) -> list[str]:
         """Return the secrets that somebody must enter before the object is of use."""
         return []
+
+
+ItemT = TypeVar("ItemT")
+
+
+def in_order(items: Mapping[Reference, ItemT], references: Callable[[ItemT], Iterable[Reference]]) -> list[ItemT]:
+    """Return the items, each after those of them that it refers to; in a circle the first given comes first."""
+    ordered: dict[Reference, ItemT] = {}
+    begun: set[Reference] = set()
+    waiting = list(items)[::-1]
+    while waiting:
+        reference = waiting[-1]
+        before = [each for each in references(items[reference]) if each in items and each not in begun]
+        if reference in begun or not before:
+            ordered.setdefault(waiting.pop(), items[reference])
+        else:
+            waiting += before[::-1]
+        begun.add(reference)
+    return list(ordered.values())
 
 
 AnyKind = Kind[Any, Any]

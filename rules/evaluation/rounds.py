@@ -204,7 +204,13 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
     if link.params is None:
         failure = (Reason.BAD_CONFIG, link.failure)
     else:
-        context = {"event": event.envelope, "rule": rule.about, "action": link.about, "space": rules.about}
+        context = {
+            "event": event.envelope,
+            "rule": rule.about,
+            "action": link.about,
+            "space": rules.about,
+            "failure": None,
+        }
         try:
             message = link.params.render(context)
             if link.ordering_key is not None:

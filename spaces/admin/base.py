@@ -11,6 +11,7 @@ from unfold.contrib.filters.admin import (
     DropdownFilter,
     RelatedDropdownFilter,
 )
+from unfold.contrib.filters.admin.text_filters import TextFilter
 from unfold.decorators import action as _action
 from unfold.decorators import display
 from unfold.enums import ActionVariant
@@ -59,6 +60,7 @@ __all__ = [
     "Select",
     "Switch",
     "TabularInline",
+    "TextFilter",
     "TextInput",
     "Textarea",
     "UserChangeForm",

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from spaces.admin.base import AutocompleteSelectFilter, RelatedDropdownFilter
+from spaces.admin.base import AutocompleteSelectFilter, RelatedDropdownFilter, TextFilter
 from spaces.admin.scoping import scoped
 
 
@@ -26,3 +28,20 @@ class AutocompleteFilter(AutocompleteSelectFilter):
             model: Any = self.field.related_model
             choice["form"].fields[self.lookup_kwarg].queryset = scoped(model).get_queryset(self.request)
             yield choice
+
+
+class WordFilter(TextFilter):
+    """By one word, which is that of the lookup ``parameter_name``."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows with this word."""
+        word = self.value()
+        if not word:
+            return queryset
+        if "\0" in word:
+            raise ValidationError("No column holds this.")  # as a filter's own lookups raise, which leads back
+        return self.narrow(queryset, word)
+
+    def narrow(self, rows: QuerySet[Any], word: str) -> QuerySet[Any]:
+        """Return the rows with this word, which is not empty."""
+        return rows.filter(**{str(self.parameter_name): word})

@@ -55,7 +55,12 @@ def label(text: str, kind: str) -> SafeString:
 
 def json_block(value: Any) -> SafeString:
     """Return a JSON value, indented, as a block of code."""
-    return code_block(json.dumps(value, indent=2, ensure_ascii=False))
+    return code_block(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a JSON value, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def code_block(text: str) -> SafeString:

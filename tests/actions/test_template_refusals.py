@@ -22,7 +22,11 @@ from tests.actions.templates import refusal, render
         ('{"a": {{ event.type }}', "Line 1, column 23", "does not render to JSON"),
         ('{"é": {{ event.type }} {{ event.id }}}', "Line 1, column 24", "does not render to JSON"),
         ("Hello", "Line 1, column 1", "does not render to JSON"),
-        ("{{ evnt.type }}", "Line 1, column 4", "“evnt” is not known here; there are event, rule, action, space."),
+        (
+            "{{ evnt.type }}",
+            "Line 1, column 4",
+            "“evnt” is not known here; there are event, rule, action, space, failure.",
+        ),
         ('{"é": {{ event.type ~ items }}}', "Line 1, column 23", "“items” is not known"),
         ("{% if event.a %}{{ x }}{% endif %}", "Line 1, column 20", "“x” is not known"),
         ("{{ loop.index }}", "Line 1, column 4", "“loop” is not known"),

@@ -20,7 +20,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from actions.models import Delivery, EventLogEntry
+from actions.models import Delivery, DeliveryJob, EventLogEntry
 from connectors_project import dashboard
 from rules.models import Event, Rule
 from spaces.admin.base import ModelAdmin
@@ -44,6 +44,7 @@ def make_everything(space: Space) -> None:
     action = make_action(make_connector(space))
     make_entry(make_delivery(make_event(space), action))
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
+    DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     create_api_key(space, "Key")
     Group.objects.create(name="Group")
     interval = IntervalSchedule.objects.create(every=5, period="seconds")

@@ -14,6 +14,7 @@ from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 
+from actions.models import DeliveryJob
 from connectors.models import Connector
 from rules.models import Rule
 from spaces.admin.refusals import SuperuserAdmin
@@ -48,7 +49,11 @@ NEEDED: dict[str, dict[str, Ability]] = {
     "actions.action": {**OBJECTS, "execute": OPERATE},
     "rules.rule": OBJECTS,
     "rules.event": {"view": READ},
-    "actions.delivery": {"view": READ},
+    "actions.delivery": {
+        "view": READ,
+        **dict.fromkeys(("replay", "edit_message", "cancel", "replay_all", "cancel_all"), OPERATE),
+    },
+    "actions.deliveryjob": {"view": READ, **dict.fromkeys(("pause", "resume", "cancel"), OPERATE)},
     "actions.eventlogentry": {"view": READ},
     "spaces.auditentry": {"view": ADMINISTER, "export": ADMINISTER},
     "spaces.space": {"view": READ, "change": ADMINISTER},
@@ -223,6 +228,7 @@ def make_everything_else(space: Space) -> None:
     action = make_action(make_connector(space))
     make_entry(make_delivery(make_event(space), action))
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
+    DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     create_api_key(space, "Key")
     add_member(space, User.objects.create(username="somebody else"), Role.VIEWER)
 

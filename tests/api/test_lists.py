@@ -231,6 +231,14 @@ def test_an_object_s_address_takes_no_parameters(api: Api, space: Space) -> None
         ("deliveries", "event", str(2**63)),
         ("deliveries", "event", "9" * 5000),
         ("deliveries", "rule", "\0"),
+        ("deliveries", "rule", "r" * 65),
+        ("deliveries", "event_type", "t" * 256),
+        ("deliveries", "search", "s" * 201),
+        ("deliveries", "search", "\0"),
+        ("deliveries", "since", "yesterday"),
+        ("deliveries", "until", "0001-01-01T00:00:00+14:00"),
+        ("deliveries", "finished_since", "9999-12-31T23:59:59-14:00"),
+        ("deliveries", "finished_until", "2026-13-01T00:00:00Z"),
         ("event-log", "outcome", "fine"),
         ("event-log", "delivery", "x"),
         ("events", "source", "\0"),
@@ -312,6 +320,29 @@ def test_deliveries_are_found_by_everything_they_join(api: Api, space: Space) ->
         "reason": "permanent_410",
     }.items():
         assert api.get("deliveries", **{name: value}).ids == [key]
+
+
+def test_deliveries_are_found_by_their_event_s_type_their_times_and_words(api: Api, space: Space) -> None:
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    action = make_action(make_connector(space))
+    event = make_event(space, type="order.paid")
+    times = {"created_at": early, "finished_at": late, "last_detail": "The till is closed."}
+    wanted = make_delivery(action, event_id=event.pk, rule_id="r7", state="dead", **times)
+    make_delivery(action, event_id=make_event(space).pk, created_at=late, finished_at=early, state="dead")
+    for query in (
+        {"event_type": "order.paid"},
+        {"until": "2026-01-02T00:00:00Z"},
+        {"since": "2025-12-31T00:00:00Z", "until": "2026-01-01T12:00:00+00:00"},
+        {"finished_since": "2026-01-02T00:00:00Z"},
+        {"search": "TILL is"},
+        {"search": "r7"},
+        {"search": str(wanted.pk)},
+        {"search": str(event.pk)},
+        {"search": str(wanted.webhook_id)},
+    ):
+        assert api.get("deliveries", **query).ids == [wanted.pk], query
+    assert api.get("deliveries", event_type="order.refunded").ids == []
+    assert api.get("deliveries", search="9" * 100).ids == []
 
 
 def test_log_entries_are_found_by_everything_they_name(api: Api, space: Space) -> None:

@@ -149,7 +149,12 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "actions": {"connector", "enabled", "search"},
         "rules": {"type", "enabled", "tag", "action", "search"},
         "events": {"type", "source", "event_id"},
-        "deliveries": {"state", "rule", "action", "connector", "event", "reason"},
+        "deliveries": {
+            *("state", "reason", "rule", "action", "connector", "event", "event_type"),
+            *("since", "until", "finished_since", "finished_until", "search"),
+        },
+        "replays": {"state"},
+        "cancellations": {"state"},
         "event-log": {"outcome", "reason", "rule_id", "action_id", "connector_id", "delivery", "event"},
         "connector-types": set(),
         "rule-types": set(),

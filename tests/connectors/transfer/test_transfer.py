@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actions.models import Action
+from actions.services import update_action
 from connectors.models import Connector, Status
 from connectors.outcomes import Reason
 from connectors.services import CannotOpen, duplicate_connector, open_connection, update_connector
@@ -320,3 +321,28 @@ def test_a_hostile_object_is_refused_with_its_place(target: Space, value: dict[s
 def test_an_id_that_stands_twice_is_refused(target: Space) -> None:
     twice = [entry(id="x", config={"url": "https://a.example"})] * 2
     assert "stands in this file twice" in import_objects(target, twice).objects[1].errors[0].detail
+
+
+def test_a_fallback_travels_and_comes_before_the_action_that_names_it(source: Space, target: Space) -> None:
+    tell, log = source.actions.get(public_id="tell"), source.actions.get(public_id="log")
+    update_action(log, fallback=tell)  # "log" is first by name
+    entries = whole(source)
+    assert [each.value["id"] for each in entries if each.value["type"] == "action"] == ["tell", "log"]
+    backwards = sorted(entries, key=lambda each: entries.index(each), reverse=True)
+    assert import_objects(target, backwards).is_applied
+    arrived = target.actions.get(public_id="log")
+    assert (arrived.fallback, arrived.fallback_id) == (target.actions.get(public_id="tell"), arrived.fallback_id)
+    assert whole(target) == entries
+    assert export_objects(source, [Reference("action", "log")]).documents[-2]["id"] == "tell"
+
+
+def test_fallbacks_that_go_round_in_a_file_are_refused(source: Space, target: Space) -> None:
+    entries = [
+        Entry(each.line, {**each.value, "fallback": {"tell": "log", "log": "tell"}[each.value["id"]]})
+        if each.value["type"] == "action"
+        else each
+        for each in whole(source)
+    ]
+    report = import_objects(target, entries)
+    assert {each.file_id for each in report.objects if each.result.value == "failed"} >= {"tell", "log"}
+    assert not target.actions.exists()

@@ -1,0 +1,327 @@
+"""Dead letters are fixed and sent again: one as it was, one with another message, and all that match a filter."""
+
+import json
+import threading
+import uuid
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from actions.models import Action, Delivery, DeliveryJob, EventLogEntry
+from actions.services import jobs, update_action
+from actions.services.browse import DeliveryFilter
+from actions.services.edit import replay_changed
+from actions.services.jobs import cancel_job, pause_job, read_filter, resume_job, start_job, work_batch, work_jobs
+from actions.services.replay import replay_delivery
+from connectors.services import delete_connector
+from spaces.errors import InvalidInput, ReadOnly
+from spaces.models import AuditEntry, Space
+from spaces.services import archive_space
+from tests.api.client import make_delivery, make_event
+from tests.factories import connector_of, make_action, make_connector
+from tests.receiver import Receiver
+from tests.rules.dead_letters.pipeline import State, accept, entries, only, send_now, through, wait_for_states
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MESSAGE = {"path": "", "method": "POST", "query": {}, "headers": {}, "body": {"n": 1}}
+
+
+def dead_letters(space: Space, count: int, action: Action | None = None, **values: Any) -> list[Delivery]:
+    """Make dead deliveries without attempts; the oldest first."""
+    action = action or make_action(make_connector(space))
+    given = {"state": State.DEAD, "last_reason": "expired", "finished_at": "2026-01-01T00:00:00Z", "message": MESSAGE}
+    return [make_delivery(action, event_id=make_event(space).pk, **given | values) for _ in range(count)]
+
+
+def dead(space: Space, to: Receiver) -> Delivery:
+    """Make a delivery that the receiver has refused."""
+    to.status = 400
+    action = through(space, to, params={"body": {"n": "{{ event.data.n }}"}})
+    accept(space, n=1)
+    wait_for_states(dead=1)
+    to.status = 200
+    return only(action)
+
+
+# --- One, with another message ---
+
+
+def test_a_changed_message_is_another_delivery_under_its_own_id(space: Space, to: Receiver) -> None:
+    former = dead(space, to)
+    made = replay_changed(former, {**former.message, "body": {"n": 2}})
+    send_now()
+    wait_for_states(dead=1, delivered=1)
+    assert [json.loads(request.body) for request in to.requests] == [{"n": 1}, {"n": 2}]
+    assert to.webhook_ids == [str(former.webhook_id), str(made.webhook_id)]
+    assert made.webhook_id != former.webhook_id
+    assert (made.former_id, made.event_id, made.rule_id) == (former.pk, former.event_id, former.rule_id)
+    assert entries(former)[-1] == ("edit", "success", "")
+    audited = AuditEntry.objects.get(action="delivery.edit")
+    assert audited.before == {"message": former.message, "delivery": former.pk}
+    assert audited.after == {"message": {**former.message, "body": {"n": 2}}, "delivery": made.pk}
+
+
+def test_a_message_that_the_connector_does_not_take_is_refused_at_its_place(space: Space, to: Receiver) -> None:
+    former = dead(space, to)
+    for wrong, pointer in (
+        ({"method": "BREW"}, "/message/method"),
+        ({"nope": 1}, "/message/nope"),
+        ({"body": "\0"}, "/message/body"),
+        ({"body": "x" * 300_000}, "/message"),
+        (former.message, "/message"),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            replay_changed(former, wrong)
+        assert raised.value.errors[0].pointer == pointer
+    assert Delivery.objects.count() == 1
+
+
+def test_templates_in_a_changed_message_are_text(space: Space, to: Receiver) -> None:
+    made = replay_changed(dead(space, to), {**MESSAGE, "body": {"n": "{{ event.data.n }}"}})
+    assert made.message["body"] == {"n": "{{ event.data.n }}"}
+
+
+def test_a_change_asked_for_twice_is_made_once(space: Space, to: Receiver) -> None:
+    former = dead(space, to)
+    made = replay_changed(former, {**former.message, "body": {"n": 2}})
+    with pytest.raises(ReadOnly, match=f"goes on as delivery {made.pk}"):
+        replay_changed(former, {**former.message, "body": {"n": 2}})
+    assert Delivery.objects.count() == 2
+
+
+def test_what_has_not_ended_is_not_changed(space: Space) -> None:
+    waiting = make_delivery(make_action(make_connector(space)), event_id=make_event(space).pk)
+    with pytest.raises(ReadOnly, match="has not ended"):
+        replay_changed(waiting, MESSAGE)
+
+
+# --- One, fixed ---
+
+
+def test_what_could_not_be_rendered_is_rendered_anew_when_it_is_sent_again(space: Space, to: Receiver) -> None:
+    action = through(space, to, params={"body": {"n": "{{ event.data.wrong }}"}})
+    accept(space, n=7)
+    assert only(action).last_reason == "template_error"
+    with pytest.raises(ReadOnly, match="still cannot be rendered"):
+        replay_delivery(only(action))
+    update_action(action, params={"body": {"n": "{{ event.data.n }}"}})
+    replay_delivery(only(action))
+    send_now()
+    wait_for_states(delivered=1)
+    assert json.loads(to.requests[0].body) == {"n": 7}
+
+
+def test_what_lost_its_connector_goes_through_the_one_that_its_action_has_now(space: Space, to: Receiver) -> None:
+    former = dead(space, to)
+    action = Action.objects.get()
+    delete_connector(connector_of(action), force=True)
+    with pytest.raises(ReadOnly, match="its connector was deleted"):
+        replay_delivery(former)
+    update_action(action, connector=make_connector(space, url=to.url))
+    replay_delivery(former)
+    send_now()
+    wait_for_states(delivered=1)
+    assert to.webhook_ids == [str(former.webhook_id)] * 2
+
+
+# --- All that match ---
+
+
+def break_off(*args: object, **kwargs: object) -> None:
+    """End as a killed process does: what is not committed is gone."""
+    raise ConnectionError
+
+
+def replays(delivery: Delivery) -> int:
+    return EventLogEntry.objects.filter(delivery_id=delivery.pk, action="replay").count()
+
+
+def test_a_job_sends_again_what_matches_and_nothing_else(space: Space, to: Receiver) -> None:
+    action = through(space, to, rule=False)
+    wanted = dead_letters(space, 3, action)
+    others = [
+        *dead_letters(space, 1, action, last_reason="poison"),
+        *dead_letters(space, 1, action, state=State.DELIVERED, last_reason="ok"),
+        *dead_letters(space, 1),
+    ]
+    EventLogEntry.objects.create(
+        space=space, action="execute", outcome="success", delivery_id=others[1].pk, event_id=others[1].event_id
+    )
+    job = start_job(space, "replay", read_filter("replay", {"reason": "expired", "action": action.public_id}))
+    assert job.total == 3
+    work_jobs()
+    send_now()
+    wait_for_states(delivered=4)
+    job.refresh_from_db()
+    assert (job.state, job.done, job.refused) == ("done", 3, 0)
+    assert job.finished_at
+    assert sorted(to.webhook_ids) == sorted(str(row.webhook_id) for row in wanted)
+    assert [replays(row) for row in others] == [0, 0, 0]
+
+
+def test_a_job_never_sends_the_same_delivery_twice_whatever_dies_again(space: Space, to: Receiver) -> None:
+    to.status = 400
+    action = through(space, to, rule=False)
+    rows = dead_letters(space, 4, action)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
+    DeliveryJob.objects.update(rate=1)
+    while job.state == "running":
+        work_batch(job.pk)
+        DeliveryJob.objects.update(paced_until=None)
+        Delivery.objects.filter(state=State.PENDING).update(due_at="2026-01-01T00:00:00Z")
+        send_now()
+        wait_for_states(dead=4)
+        job.refresh_from_db()
+    assert [replays(row) for row in rows] == [1, 1, 1, 1]
+    assert len(to.requests) == 4
+
+
+def test_a_job_that_breaks_off_goes_on_from_there_and_does_each_once(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = dead_letters(space, 7)
+    monkeypatch.setattr(jobs, "_AT_ONCE", 3)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=1000)
+    assert work_batch(job.pk)
+    with monkeypatch.context() as broken:
+        broken.setattr(DeliveryJob, "save", break_off)  # after its batch is written
+        with pytest.raises(ConnectionError):
+            work_batch(job.pk)
+    assert [replays(row) for row in rows] == [1, 1, 1, 0, 0, 0, 0]
+    work_jobs()
+    job.refresh_from_db()
+    assert [replays(row) for row in rows] == [1] * 7
+    assert (job.state, job.done) == ("done", 7)
+
+
+def test_two_workers_do_each_delivery_of_a_job_once(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = dead_letters(space, 40)
+    monkeypatch.setattr(jobs, "_AT_ONCE", 5)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=1000)
+
+    def work() -> None:
+        try:
+            while work_batch(job.pk):
+                pass
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    work_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("done", 40)
+    assert [replays(row) for row in rows] == [1] * 40
+
+
+def test_what_a_job_sends_again_falls_due_at_its_rate(space: Space) -> None:
+    rows = dead_letters(space, 30)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=5)
+    work_jobs()
+    taken = Delivery.objects.filter(state=State.PENDING).order_by("pk")
+    assert 0 < len(taken) <= 25  # two sweeps of 2 s, and the next second
+    due = [row.due_at for row in taken if row.due_at]
+    assert {later - sooner for sooner, later in pairwise(due)} == {timedelta(seconds=0.2)}
+    count = len(taken)
+    work_jobs()  # a doubled wake-up brings nothing forward
+    assert Delivery.objects.filter(state=State.PENDING).count() <= count + 5
+    job.refresh_from_db()
+    assert job.state == "running"
+    DeliveryJob.objects.update(paced_until=None)
+    assert len(rows) == 30
+
+
+def test_what_dies_after_a_job_was_asked_for_is_left_alone(space: Space) -> None:
+    (early,) = dead_letters(space, 1)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
+    late = dead_letters(space, 1)[0]
+    Delivery.objects.filter(pk=late.pk).update(finished_at=job.created_at + timedelta(seconds=1))
+    DeliveryJob.objects.update(last=late.pk)
+    work_jobs()
+    assert [replays(early), replays(late)] == [1, 0]
+
+
+def test_of_one_key_there_is_one_job(space: Space) -> None:
+    dead_letters(space, 2)
+    key = uuid.uuid4()
+    first, second = (start_job(space, "replay", DeliveryFilter(state=State.DEAD), key=key) for _ in range(2))
+    assert first.pk == second.pk
+    assert AuditEntry.objects.filter(action="delivery.bulk_replay").count() == 1
+
+
+def test_a_cancelled_job_does_no_more_and_a_paused_one_goes_on_when_it_is_resumed(space: Space) -> None:
+    rows = dead_letters(space, 2)
+    job = pause_job(start_job(space, "replay", DeliveryFilter(state=State.DEAD)))
+    work_jobs()
+    assert replays(rows[0]) == 0
+    resume_job(job)
+    assert cancel_job(job).finished_at
+    work_jobs()
+    assert replays(rows[0]) == 0
+    for change in (cancel_job, pause_job, resume_job):
+        with pytest.raises(ReadOnly, match="is cancelled"):
+            change(job)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
+    resume_job(pause_job(job))
+    work_jobs()
+    assert [replays(row) for row in rows] == [1, 1]
+
+
+def test_a_job_counts_what_it_could_not_send_and_goes_on(space: Space) -> None:
+    lost, sent = dead_letters(space, 1), dead_letters(space, 2)
+    Delivery.objects.filter(pk=lost[0].pk).update(connector=None)
+    Action.objects.filter(pk=lost[0].action_id).update(connector=None)
+    job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
+    work_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.done, job.refused) == ("done", 2, 1)
+    assert job.last_refusal.startswith(f"Delivery {lost[0].pk} cannot be sent again: its connector was deleted.")
+    assert [replays(row) for row in sent] == [1, 1]
+
+
+def test_a_job_of_an_archived_space_waits_for_its_return(space: Space) -> None:
+    (row,) = dead_letters(space, 1)
+    start_job(space, "replay", DeliveryFilter(state=State.DEAD))
+    archive_space(space)
+    work_jobs()
+    assert replays(row) == 0
+    archive_space(space, archived=False)
+    work_jobs()
+    assert replays(row) == 1
+
+
+def test_a_job_cancels_what_waits_and_matches(space: Space) -> None:
+    action, other = make_action(make_connector(space)), make_action(make_connector(space))
+    rows = [make_delivery(action, event_id=make_event(space).pk) for _ in range(5)]
+    kept = make_delivery(other, event_id=make_event(space).pk)
+    job = start_job(space, "cancel", read_filter("cancel", {"action": action.public_id}))
+    work_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.total, job.done) == ("done", 5, 5)
+    states = Delivery.objects.filter(pk__in=[row.pk for row in rows]).values_list("state", "last_reason")
+    assert set(states) == {("dead", "cancelled")}
+    kept.refresh_from_db()
+    assert kept.state == State.PENDING
+
+
+def test_a_filter_that_makes_no_sense_is_refused_at_its_place() -> None:
+    for kind, wanted, pointer in (
+        ("replay", {"state": "pending"}, "/filter/state"),
+        ("cancel", {"state": "dead"}, "/filter/state"),
+        ("replay", {"state": "lost"}, "/filter/state"),
+        ("replay", {"colour": "red"}, "/filter/colour"),
+        ("replay", {"since": "yesterday"}, "/filter/since"),
+        ("replay", {"since": "2026-01-01T00:00:00"}, "/filter/since"),
+        ("replay", {"event": 2**63}, "/filter/event"),
+        ("replay", {"search": "\0"}, "/filter/search"),
+    ):
+        with pytest.raises(InvalidInput) as raised:
+            read_filter(kind, dict(wanted))
+        assert raised.value.errors[0].pointer == pointer
