@@ -136,9 +136,10 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
     @action(detail=True, methods=["post"], url_path="edit-and-replay", serializer_class=ChangedMessageSerializer)
     def edit_and_replay(self, request: Request, **kwargs: Any) -> Response:
         """Makes another delivery of the same event, with a `webhook-id` of its own; the former stays as it ended."""
+        row = self.get_object()
         given = self.get_serializer(data=request.data)
         given.is_valid(raise_exception=True)
-        made = replay_changed(self.get_object(), given.validated_data["message"])
+        made = replay_changed(row, given.validated_data["message"])
         shown = DeliverySerializer(self.get_queryset().get(pk=made.pk)).data
         address = request.path.replace(f"/{self.kwargs['id']}/edit-and-replay", f"/{made.pk}")
         return Response(shown, status=201, headers={"Location": address})

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from drf_spectacular.generators import SchemaGenerator
 
+from actions.models import DeliveryJob
 from spaces.api.parsers import MAX_BYTES
 from spaces.models import AuditEntry, Space
 from spaces.services import add_member, create_api_key
@@ -56,6 +57,10 @@ def name_of_one(space: Space, path: str) -> Any:
             return make_event(space).pk
         case "deliveries":
             return make_delivery(action).pk
+        case "replays":
+            return DeliveryJob.objects.create(space=space, kind="replay", rate=1).pk
+        case "cancellations":
+            return DeliveryJob.objects.create(space=space, kind="cancel", rate=1).pk
         case "event-log":
             return make_log_entry(space).pk
         case "members":
