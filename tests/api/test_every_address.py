@@ -58,9 +58,9 @@ def name_of_one(space: Space, path: str) -> Any:
         case "deliveries":
             return make_delivery(action).pk
         case "replays":
-            return DeliveryJob.objects.create(space=space, kind="replay", rate=1).pk
+            return DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=0, last=0).pk
         case "cancellations":
-            return DeliveryJob.objects.create(space=space, kind="cancel", rate=1).pk
+            return DeliveryJob.objects.create(space=space, kind="cancel", rate=1, total=0, last=0).pk
         case "event-log":
             return make_log_entry(space).pk
         case "members":
