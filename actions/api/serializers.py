@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from actions.models import REASONS, Action, Delivery, EventLogEntry
 from actions.services import create_action, update_action
+from actions.services.actions import LONGEST_EXPIRY
 from connectors.models import Connector
 from spaces.api.fields import Text, Whole
 from spaces.api.serializers import ObjectSerializer, PublicIdField
@@ -41,6 +42,13 @@ class ActionSerializer(ObjectSerializer[Action]):
     connector_type_id = Text(source="connector.type", read_only=True, allow_null=True, default=None)
     lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
     params = serializers.DictField(default=dict, help_text="The message; every string in it is a template.")
+    expires_after = Whole(
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=LONGEST_EXPIRY,
+        help_text="Seconds until it is pointless; null: never.",
+    )
     referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
     class Meta:
