@@ -9,6 +9,7 @@ from rest_framework import serializers
 from actions.models import REASONS, Action, Delivery, EventLogEntry
 from actions.policy import RetryPolicy
 from actions.services import create_action, update_action
+from actions.services.actions import LONGEST_EXPIRY
 from connectors.models import Connector
 from spaces.api.fields import Text, Whole
 from spaces.api.serializers import ObjectSerializer, PublicIdField
@@ -59,6 +60,13 @@ class ActionSerializer(ObjectSerializer[Action]):
         allow_null=True,
         default=None,
         help_text="ID of another action of the space, taken when a delivery of this one is dead; null: none.",
+    )
+    expires_after = Whole(
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=LONGEST_EXPIRY,
+        help_text="Seconds until it is pointless; null: never.",
     )
     referenced_by_count = Whole(read_only=True, help_text="How many rules trigger it.")
 
