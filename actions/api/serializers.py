@@ -38,7 +38,7 @@ class RetryField(serializers.DictField):
     """When a failed try is followed by another, as RetryPolicy has it."""
 
 
-@extend_schema_field({"type": ["string", "null"]})
+@extend_schema_field({"type": "string"})
 class ActionField(PublicIdField[Action]):
     """An action of the space, by its public id."""
 
