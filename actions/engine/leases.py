@@ -98,7 +98,7 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
     with connection.cursor() as cursor:
         cursor.execute(
             # The CTE is materialised because UPDATE ... WHERE id IN (SELECT ... LIMIT) may lock more than the limit.
-            f"WITH due AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE connector_id = %s AND state = 'pending' "  # noqa: S608
+            f"WITH due AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE connector_id = %s AND state = 'pending' "  # noqa: S608  constant names
             f"AND due_at <= {now_plus()} AND lost_leases = %s ORDER BY due_at, id LIMIT %s {lock}) "
             f"UPDATE {_TABLE} SET state = 'leased', lease_token = %s, lease_until = {now_plus()} "
             f"WHERE id IN (SELECT id FROM due) RETURNING {_LEASED}",
@@ -179,7 +179,7 @@ def postpone(leased: Iterable[tuple[Leased, float]]) -> None:
     """Give back deliveries that were not started, due in so many seconds, with no attempt counted."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {_TABLE} SET state = 'pending', lease_token = NULL, lease_until = NULL, "  # noqa: S608
+            f"UPDATE {_TABLE} SET state = 'pending', lease_token = NULL, lease_until = NULL, "  # noqa: S608  constant names
             f"due_at = {now_plus()} WHERE id = %s AND lease_token = %s",
             [(wait, delivery.id, _stored(delivery.token)) for delivery, wait in leased],
         )

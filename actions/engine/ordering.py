@@ -28,7 +28,7 @@ _NONE_IN_FLIGHT: Final = (
 )
 # Steps from one key to the next through the index, however many deliveries wait behind each.
 _STALLED: Final = (
-    f"WITH RECURSIVE first(id) AS (SELECT (SELECT n.id FROM {_TABLE} n WHERE {_WAITING.format('n')} "  # noqa: S608
+    f"WITH RECURSIVE first(id) AS (SELECT (SELECT n.id FROM {_TABLE} n WHERE {_WAITING.format('n')} "  # noqa: S608  constant names
     f"ORDER BY n.action_id, n.ordering_key, n.id LIMIT 1) "
     f"UNION ALL SELECT (SELECT n.id FROM {_TABLE} n WHERE {_WAITING.format('n')} "
     f"AND (n.action_id, n.ordering_key) > (p.action_id, p.ordering_key) "

@@ -87,7 +87,7 @@ def _update_postgresql(rows: Sequence[Row]) -> set[int]:
     with connection.cursor() as cursor:
         for token, ids in delivered.items():
             cursor.execute(
-                f"UPDATE {_TABLE} SET state = 'delivered', attempts = attempts + 1, lease_token = NULL, "  # noqa: S608
+                f"UPDATE {_TABLE} SET state = 'delivered', attempts = attempts + 1, lease_token = NULL, "  # noqa: S608  constant names
                 "lease_until = NULL, last_reason = 'ok', last_detail = '', finished_at = now() "
                 "WHERE id = ANY(%s) AND lease_token = %s RETURNING id",
                 [ids, token],
@@ -99,7 +99,7 @@ def _update_postgresql(rows: Sequence[Row]) -> set[int]:
 def _update_each(rows: Sequence[Row]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {_TABLE} AS d SET state = v.state, attempts = d.attempts + 1, lease_token = NULL, "  # noqa: S608
+            f"UPDATE {_TABLE} AS d SET state = v.state, attempts = d.attempts + 1, lease_token = NULL, "  # noqa: S608  constant names
             "lease_until = NULL, last_reason = v.reason, last_detail = v.detail, "
             "due_at = CASE WHEN v.state = 'pending' THEN now() + v.delay * interval '1 second' ELSE d.due_at END, "
             "finished_at = CASE WHEN v.state = 'pending' THEN NULL ELSE now() END "
@@ -124,7 +124,7 @@ def _update_sqlite(rows: Sequence[Row]) -> set[int]:
     held: set[int] = {row[0].id for row in rows if tokens.get(row[0].id) == row[0].token}
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {_TABLE} SET state = %s, attempts = attempts + 1, lease_token = NULL, lease_until = NULL, "  # noqa: S608
+            f"UPDATE {_TABLE} SET state = %s, attempts = attempts + 1, lease_token = NULL, lease_until = NULL, "  # noqa: S608  constant names
             f"last_reason = %s, last_detail = %s, due_at = CASE WHEN %s THEN {now_plus()} ELSE due_at END, "
             f"finished_at = CASE WHEN %s THEN NULL ELSE {now_plus()} END WHERE id = %s",
             [

@@ -118,10 +118,10 @@ def _ask_database(key: str, seconds: float) -> tuple[bool, float]:
         cursor.execute(given, [seconds, key, _AHEAD, seconds])
         if row := cursor.fetchone():
             return True, max(row[0], 0.0)
-        cursor.execute(f"SELECT given_until - {now} FROM {_TABLE} WHERE key = %s", [key])  # noqa: S608
+        cursor.execute(f"SELECT given_until - {now} FROM {_TABLE} WHERE key = %s", [key])  # noqa: S608  constant names
         if row := cursor.fetchone():
             return False, max(row[0], 0.0)
-        cursor.execute(f"INSERT INTO {_TABLE} (key, given_until) VALUES (%s, 0) ON CONFLICT DO NOTHING", [key])  # noqa: S608
+        cursor.execute(f"INSERT INTO {_TABLE} (key, given_until) VALUES (%s, 0) ON CONFLICT DO NOTHING", [key])  # noqa: S608  constant names
         cursor.execute(given, [seconds, key, _AHEAD, seconds])
         row = cursor.fetchone()
         return row is not None, max(row[0], 0.0) if row else _AHEAD

@@ -114,7 +114,7 @@ def _end_waiting(gone: Connector) -> None:
     time = moment if connection.vendor == "postgresql" else bulk.sqlite_row([moment])[0]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {log_table} (time, space_id, provider, action, outcome, reason, duration, message, "  # noqa: S608
+            f"INSERT INTO {log_table} (time, space_id, provider, action, outcome, reason, duration, message, "  # noqa: S608  constant names
             "event_id, rule_id, action_id, connector_id, delivery_id, request, response) "
             "SELECT d.finished_at, d.space_id, 'actions', 'execute', 'failure', %s, 0, %s, d.event_id, d.rule_id, "
             f"COALESCE(a.public_id, ''), %s, d.id, '{{}}', '{{}}' FROM {table} d "

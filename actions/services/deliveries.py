@@ -187,7 +187,7 @@ def _due_connectors() -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             # Steps from one connector to the next through the partial index, however many deliveries each has.
-            f"WITH RECURSIVE c(id) AS (SELECT min(connector_id) FROM {table} WHERE {waiting} IS NOT NULL "  # noqa: S608
+            f"WITH RECURSIVE c(id) AS (SELECT min(connector_id) FROM {table} WHERE {waiting} IS NOT NULL "  # noqa: S608  constant names
             f"UNION ALL SELECT (SELECT min(connector_id) FROM {table} WHERE {waiting} > c.id) FROM c "
             f"WHERE c.id IS NOT NULL) "
             f"SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM {table} d WHERE d.connector_id = c.id "

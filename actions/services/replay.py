@@ -69,7 +69,7 @@ def _queue(rows: Sequence[Delivery]) -> None:
     values = [(row.expires_at, row.connector_id, row.due_at, row.pk) for row in rows]
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {Delivery._meta.db_table} SET state = 'pending', finished_at = NULL, replayed_from = attempts, "  # noqa: S608
+            f"UPDATE {Delivery._meta.db_table} SET state = 'pending', finished_at = NULL, replayed_from = attempts, "  # noqa: S608  constant names
             "lost_leases = 0, cancel_asked = FALSE, expires_at = %s, connector_id = %s, "
             # What has an ordering key waits for its turn.
             "due_at = CASE WHEN ordering_key = '' THEN %s ELSE NULL END WHERE id = %s",

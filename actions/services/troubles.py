@@ -93,7 +93,7 @@ def failing_examples(failing: Failing) -> list[Example]:
     """Return some of the deliveries, those with the fewest hops first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_SHOWN} FROM {_TABLE} WHERE {_FAILING} AND space_id = %s AND connector_id = %s "  # noqa: S608
+            f"SELECT {_SHOWN} FROM {_TABLE} WHERE {_FAILING} AND space_id = %s AND connector_id = %s "  # noqa: S608  constant names
             "ORDER BY hop, id LIMIT %s",
             [failing.space_id, failing.connector_id, MAX_EXAMPLES],
         )
@@ -104,7 +104,7 @@ def _mark_some() -> list[tuple[Any, ...]]:
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH dead AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE {_UNANNOUNCED} ORDER BY id "  # noqa: S608
+            f"WITH dead AS MATERIALIZED (SELECT id FROM {_TABLE} WHERE {_UNANNOUNCED} ORDER BY id "  # noqa: S608  constant names
             f"LIMIT %s {lock}) UPDATE {_TABLE} SET announced_at = finished_at WHERE id IN (SELECT id FROM dead) "
             f"RETURNING {_SHOWN}, space_id, action_id, connector_id",
             [_AT_ONCE],

@@ -123,7 +123,7 @@ def _look(*, locked: bool) -> _Claimed:
     with connection.cursor() as cursor:
         while len(claimed.events) < EVENTS_A_ROUND:
             cursor.execute(
-                f"SELECT id, event_ids FROM {_TABLE} WHERE id > %s ORDER BY id LIMIT %s {lock}",  # noqa: S608
+                f"SELECT id, event_ids FROM {_TABLE} WHERE id > %s ORDER BY id LIMIT %s {lock}",  # noqa: S608  constant names
                 [last, limit],
             )
             rows = cursor.fetchall()
