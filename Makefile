@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sso demo test test-services schema lint chaos bench lock clean
+.PHONY: help run sso apprise demo test test-services schema lint chaos bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,8 @@ run: $(BIN)/.runtime ## Set up and start everything; PORT=8123 VAR_DIR=/some/dir
 	@exec $(BIN)/python manage.py run
 
 sso: $(BIN)/.sso ## Install what single sign-on needs; docs/single-sign-on.md tells what to set
+
+apprise: $(BIN)/.apprise ## Install what connectors of the type apprise need; docs/connectors/apprise.md tells more
 
 demo: $(BIN)/.runtime ## Send made-up events to the demo space for a minute, while `make run` runs
 	@exec $(BIN)/python manage.py demo_events $(ARGS)
@@ -51,7 +53,8 @@ lock: $(BIN)/.uv ## Write the locked requirements anew from pyproject.toml; UPGR
 	$(LOCK) --group bootstrap --output-file requirements/bootstrap.txt
 	$(LOCK) pyproject.toml --output-file requirements/runtime.txt
 	$(LOCK) pyproject.toml --constraints requirements/runtime.txt --extra sso --output-file requirements/sso.txt
-	$(LOCK) pyproject.toml --constraints requirements/sso.txt --extra sso --group test --group lint --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraints requirements/runtime.txt --extra apprise --output-file requirements/apprise.txt
+	$(LOCK) pyproject.toml --constraints requirements/sso.txt --constraints requirements/apprise.txt --extra sso --extra apprise --group test --group lint --output-file requirements/dev.txt
 
 clean: ## Remove the environment and all caches; state under var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -74,6 +77,10 @@ $(BIN)/.runtime: requirements/runtime.txt $(BIN)/.uv
 
 $(BIN)/.sso: requirements/sso.txt $(BIN)/.uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/sso.txt
+	@touch $@ $(BIN)/.runtime
+
+$(BIN)/.apprise: requirements/apprise.txt $(BIN)/.uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/apprise.txt
 	@touch $@ $(BIN)/.runtime
 
 $(BIN)/.dev: requirements/dev.txt $(BIN)/.uv
