@@ -22,8 +22,9 @@ from connectors.types.conversations import BadMessage
 from connectors.types.http.batches import batch_id, join_bodies
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.oauth2 import TokenSource
-from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams
+from connectors.types.http.schemas import HttpConfig, HttpParams
 from connectors.types.http.signing import sign
+from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
 from connectors.version import VERSION
 

@@ -8,19 +8,15 @@ from connectors.net.headers import check_name, check_value
 from connectors.net.tls import check_certificates
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Config, Params
+from connectors.types.http_fields import DEFAULT_TIMEOUT, JSON_TYPE, MAX_PEM, PEM, Verify
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
-Verify = Literal["default", "full", "certificate", "none"]
 ClientAuth = Literal["header", "body"]
 ProbeMethod = Literal["HEAD", "GET", "OPTIONS", "none"]
 
-DEFAULT_TIMEOUT = 15.0  # seconds
-JSON_TYPE = "application/json"
 NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"})
 MAX_BATCH = 100  # whose ids fit one header
-MAX_PEM = 256 * 1024
-PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
 _TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
