@@ -1,7 +1,7 @@
 """Connections that are read by line or by length, for protocols of commands and replies.
 
-Whatever the other side does, an exchange ends by its deadline: a reply that drips in takes no longer than one that never
-comes.
+Whatever the other side does, an exchange ends by its deadline: a reply that drips in takes no longer than one that
+never comes.
 """
 
 import select

@@ -1,4 +1,4 @@
-"""TCP and TLS connections: opened to vetted addresses only, secured as the policy says, and never waited for too long."""
+"""TCP and TLS connections: to vetted addresses only, secured as the policy says, and never waited for too long."""
 
 import ssl
 import time
@@ -40,6 +40,13 @@ def stream_to(port: int, seconds: float = 5.0) -> Stream:
     return open_stream(("127.0.0.1",), port, time.monotonic() + seconds)
 
 
+def names_lead_to(monkeypatch: pytest.MonkeyPatch, *answers: tuple[str, ...]) -> None:
+    """Answer the look-ups to come with these addresses, one after another."""
+    resolver.forget()
+    coming = iter(answers)
+    monkeypatch.setattr(resolver, "_look_up", lambda _: next(coming))
+
+
 def reason_of(what: Callable[[], object]) -> Reason:
     with pytest.raises(CannotConnect) as caught:
         what()
@@ -65,16 +72,13 @@ def test_a_denied_address_gets_no_connection(host: str) -> None:
 
 
 def test_one_denied_address_of_a_name_is_enough_to_refuse_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver.forget()
-    monkeypatch.setattr(resolver, "_look_up", lambda host: ("127.0.0.1", "169.254.169.254"))
+    names_lead_to(monkeypatch, ("127.0.0.1", "169.254.169.254"))
     found = reason_of(lambda: find_addresses(NetworkPolicy.current(), origin(25, "two-faced.example")))
     assert found is Reason.BLOCKED_TARGET
 
 
 def test_a_name_that_changes_between_check_and_connection_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver.forget()
-    answers = iter([("127.0.0.1",), ("169.254.169.254",)])
-    monkeypatch.setattr(resolver, "_look_up", lambda host: next(answers))
+    names_lead_to(monkeypatch, ("127.0.0.1",), ("169.254.169.254",))
     with scripted(lambda peer: peer.send(b"here\r\n")) as server:
         connected = dial(NetworkPolicy.current(), origin(server.port, "rebinding.example"), None, 5)
         stream = Stream(connected, time.monotonic() + 5)
@@ -115,10 +119,10 @@ def test_certificate_and_host_name_are_verified_as_the_terms_say(host: str, tls:
 
 
 def test_the_server_is_told_the_name_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver.forget()
-    monkeypatch.setattr(resolver, "_look_up", lambda host: ("127.0.0.1",))
-    context, asked = server_context("mail.example"), []
-    context.sni_callback = lambda sock, name, context: asked.append(name)
+    names_lead_to(monkeypatch, ("127.0.0.1",))
+    context = server_context("mail.example")
+    asked: list[str] = []
+    context.sni_callback = lambda *said: asked.append(said[1])
     with scripted(lambda peer: peer.hang(), context) as server:
         dial(NetworkPolicy.current(), origin(server.port, "mail.example"), Tls(ca=CA), 5).close()
     assert asked == ["mail.example"]
