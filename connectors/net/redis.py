@@ -1,0 +1,118 @@
+"""Redis's protocol, RESP2, over a stream: commands go out together and the replies come back in their order.
+
+Source: redis.io, "Redis serialization protocol specification". Not redis-py, whose connections look names up and open
+sockets themselves, and wait anew for every piece of a reply.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+from connectors.net.dialling import CannotConnect, find_addresses
+from connectors.net.policy import NetworkPolicy
+from connectors.net.streams import Stream, open_stream
+from connectors.net.tls import Tls
+from connectors.net.urls import Origin
+from connectors.outcomes import Reason
+
+_LONGEST_LINE: Final = 16_384  # bytes
+_LONGEST_TEXT: Final = 1 << 20
+_MOST_ITEMS: Final = 10_000
+_DEEPEST: Final = 8
+_NO_REDIS: Final = "The system does not answer as Redis does."
+
+Argument = bytes | str | int
+Command = Sequence[Argument]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Redis refuses a command: ``code`` is the first word, such as WRONGTYPE, ``detail`` the rest."""
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.detail}".rstrip()
+
+
+# A text, a number, a list of replies, nothing, or a refusal.
+Reply = bytes | int | list["Reply"] | None | Failed
+
+
+class RedisSession:
+    """One connection. Methods raise CannotConnect, and then it is of no more use."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._is_over = False
+
+    @classmethod
+    def connect(cls, policy: NetworkPolicy, origin: Origin, tls: Tls | None, until: float) -> Self:
+        """Open a connection, over TLS unless ``tls`` is None; raise CannotConnect."""
+        stream = open_stream(find_addresses(policy, origin), origin.port, until)
+        if tls is not None:
+            stream.secure(tls, origin.host)
+        return cls(stream)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether more commands may be sent over it, as far as is known."""
+        return not self._is_over and self.stream.is_idle
+
+    def ask(self, *command: Argument) -> Reply:
+        """Send one command and return the reply."""
+        return self.ask_all([command])[0]
+
+    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send all commands at once, and return the replies in the same order."""
+        self._is_over = True  # until the last reply is there, nothing else can be asked
+        self.stream.write(b"".join(map(_write, commands)))
+        replies = [self._read(_DEEPEST) for _ in commands]
+        self._is_over = False
+        return replies
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(CannotConnect):
+            self.stream.close()
+
+    def _read(self, depth: int) -> Reply:
+        line = self.stream.read_line(_LONGEST_LINE)
+        kind, rest = line[:1], line[1:]
+        if kind == b"+":
+            return rest
+        if kind == b"-":
+            code, _, detail = rest.decode("utf-8", "replace").partition(" ")
+            return Failed(code, detail)
+        if kind == b":":
+            return _number(rest)
+        if kind == b"$":
+            length = _number(rest)
+            if length == -1:
+                return None
+            if 0 <= length <= _LONGEST_TEXT:
+                return self.stream.read(length + 2)[:-2]
+        if kind == b"*" and depth:
+            count = _number(rest)
+            if count == -1:
+                return None
+            if 0 <= count <= _MOST_ITEMS:
+                return [self._read(depth - 1) for _ in range(count)]
+        raise CannotConnect(Reason.RETRY_CONNECT, _NO_REDIS)
+
+
+def _write(command: Command) -> bytes:
+    parts = [b"*%d\r\n" % len(command)]
+    for argument in command:
+        text = argument if isinstance(argument, bytes) else str(argument).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(text), text))
+    return b"".join(parts)
+
+
+def _number(text: bytes) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise CannotConnect(Reason.RETRY_CONNECT, _NO_REDIS) from None
