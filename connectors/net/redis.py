@@ -4,22 +4,22 @@ Source: redis.io, "Redis serialization protocol specification". Not redis-py, wh
 sockets themselves, and wait anew for every piece of a reply.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from connectors.net.dialling import CannotConnect, find_addresses
-from connectors.net.policy import NetworkPolicy
-from connectors.net.streams import Stream, open_stream
-from connectors.net.tls import Tls
-from connectors.net.urls import Origin
+from connectors.net.dialling import CannotConnect
+from connectors.net.streams import Stream
 from connectors.outcomes import Reason
 
 _LONGEST_LINE: Final = 16_384  # bytes
 _LONGEST_TEXT: Final = 1 << 20
 _MOST_ITEMS: Final = 10_000
 _DEEPEST: Final = 8
+_MOST_SAID: Final = 500  # characters
+_NOT_PRINTED: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _NO_REDIS: Final = "The system does not answer as Redis does."
 
 Argument = bytes | str | int
@@ -42,19 +42,15 @@ Reply = bytes | int | list["Reply"] | None | Failed
 
 
 class RedisSession:
-    """One connection. Methods raise CannotConnect, and then it is of no more use."""
+    """One connection. Methods raise CannotConnect, and then it is of no more use.
 
-    def __init__(self, stream: Stream) -> None:
+    ``mask`` takes secrets out of refusals, before any of them is cut.
+    """
+
+    def __init__(self, stream: Stream, mask: Callable[[str], str]) -> None:
         self.stream = stream
+        self._mask = mask
         self._is_over = False
-
-    @classmethod
-    def connect(cls, policy: NetworkPolicy, origin: Origin, tls: Tls | None, until: float) -> Self:
-        """Open a connection, over TLS unless ``tls`` is None; raise CannotConnect."""
-        stream = open_stream(find_addresses(policy, origin), origin.port, until)
-        if tls is not None:
-            stream.secure(tls, origin.host)
-        return cls(stream)
 
     @property
     def is_usable(self) -> bool:
@@ -84,7 +80,8 @@ class RedisSession:
         if kind == b"+":
             return rest
         if kind == b"-":
-            code, _, detail = rest.decode("utf-8", "replace").partition(" ")
+            said = _NOT_PRINTED.sub(" ", self._mask(rest.decode("utf-8", "replace")))
+            code, _, detail = said[:_MOST_SAID].partition(" ")
             return Failed(code, detail)
         if kind == b":":
             return _number(rest)

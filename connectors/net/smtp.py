@@ -7,16 +7,14 @@ status codes (RFC 2034). Not smtplib, whose reads have no deadline over a whole 
 import re
 import socket
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from connectors.net.dialling import CannotConnect, find_addresses
-from connectors.net.policy import NetworkPolicy
-from connectors.net.streams import Stream, open_stream
+from connectors.net.dialling import CannotConnect
+from connectors.net.streams import Stream
 from connectors.net.tls import Tls
-from connectors.net.urls import Origin
 from connectors.outcomes import Reason
 
 _LONGEST_LINE: Final = 4096  # bytes; RFC 5321 has 512
@@ -95,21 +93,18 @@ class Accepted:
 
 
 class SmtpSession:
-    """One connection. Methods raise CannotConnect, and then it is of no more use, or Refused."""
+    """One connection. Methods raise CannotConnect, and then it is of no more use, or Refused.
 
-    def __init__(self, stream: Stream) -> None:
+    ``mask`` takes secrets out of what the server says, before any of it is cut.
+    """
+
+    def __init__(self, stream: Stream, mask: Callable[[str], str]) -> None:
         self.stream = stream
-        self.messages = 0  # that were sent over it
+        self._mask = mask
+        self.mails = 0  # that were sent over it
+        self.has_begun = False  # the text of the last mail was on its way: who ended then may have taken it
         self._extensions: dict[str, str] = {}
         self._is_over = False
-
-    @classmethod
-    def connect(cls, policy: NetworkPolicy, origin: Origin, tls: Tls | None, until: float) -> Self:
-        """Open a connection, over TLS from its beginning unless ``tls`` is None; raise CannotConnect."""
-        stream = open_stream(find_addresses(policy, origin), origin.port, until)
-        if tls is not None:
-            stream.secure(tls, origin.host)
-        return cls(stream)
 
     @property
     def is_usable(self) -> bool:
@@ -141,8 +136,7 @@ class SmtpSession:
         """Sign in; raise Unsupported when the server has neither PLAIN nor LOGIN."""
         offered = self._extensions.get("AUTH", "").upper().split()
         if "PLAIN" in offered:
-            token = _base64(f"\0{username}\0{password}")
-            reply = self._ask(f"AUTH PLAIN {token}")
+            reply = self._ask(f"AUTH PLAIN {_base64(plain_credentials(username, password))}")
         elif "LOGIN" in offered:
             reply = self._ask("AUTH LOGIN")
             for answer in (username, password):
@@ -160,8 +154,9 @@ class SmtpSession:
         A server that takes no more recipients in one go gets the message again for the others (RFC 5321, section
         4.5.3.1.10).
         """
+        self.has_begun = False
         reply, refused = self._send_once(envelope, envelope.recipients, data)
-        self.messages += 1
+        self.mails += 1
         waiting = [address for address, why in refused.items() if why.code == TOO_MANY_RECIPIENTS]
         while waiting:
             try:
@@ -182,6 +177,10 @@ class SmtpSession:
     def reset(self) -> None:
         """Drop what was begun, so that another message may follow."""
         self._require("RSET")
+
+    def give_up(self) -> None:
+        """Send nothing more over it."""
+        self._is_over = True
 
     def close(self) -> None:
         """Say goodbye, without waiting for an answer, and close the connection."""
@@ -204,6 +203,7 @@ class SmtpSession:
         reply = self._ask("DATA")
         if reply.code != _SEND_DATA:
             raise Refused("DATA", reply)
+        self.has_begun = True
         self.stream.write(_DOTS.sub(b"..", data) + b".\r\n")
         reply = self._read_reply()
         if not reply.is_positive:
@@ -259,18 +259,22 @@ class SmtpSession:
                 keep[name.upper()] = f"{keep[name.upper()]} {value}" if name.upper() in keep else value
             said.append(text)
             if line[2] != b"-":
-                reply = Reply(int(line[1]), _one_line(said))
+                reply = Reply(int(line[1]), self._one_line(said))
                 self._is_over = self._is_over or reply.code == CLOSING
                 return reply
         self._is_over = True
         raise CannotConnect(Reason.RETRY_CONNECT, "The system does not answer as SMTP has it.")
 
+    def _one_line(self, said: Sequence[str]) -> str:
+        """Return the lines of a reply as one: each repeats the enhanced code, which stands once."""
+        first = _ENHANCED.match(said[0])
+        rest = [text.removeprefix(first[1]).strip() if first else text for text in said[1:]]
+        return _NOT_PRINTED.sub(" ", self._mask(" ".join([said[0], *rest])))[:_MOST_SAID].strip()
 
-def _one_line(said: Sequence[str]) -> str:
-    """Return the lines of a reply as one: each repeats the enhanced code, which stands once."""
-    first = _ENHANCED.match(said[0])
-    rest = [text.removeprefix(first[1]).strip() if first else text for text in said[1:]]
-    return _NOT_PRINTED.sub(" ", " ".join([said[0], *rest]))[:_MOST_SAID].strip()
+
+def plain_credentials(username: str, password: str) -> str:
+    """Return what PLAIN sends, before it is written in base64 (RFC 4616)."""
+    return f"\0{username}\0{password}"
 
 
 def _own_name(stream: Stream) -> str:

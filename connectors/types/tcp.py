@@ -8,13 +8,17 @@ import threading
 import time
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import Field, field_validator
 
+from connectors.net.dialling import find_addresses
 from connectors.net.policy import BlockedTarget, NetworkPolicy
+from connectors.net.streams import Stream, open_stream
 from connectors.net.tls import Tls
 from connectors.net.urls import BadUrl, Origin, parse_address, parse_host
+from connectors.types.answers import clean
 from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT
 from connectors.types.http_fields import DEFAULT_TIMEOUT
 from connectors.types.masking import Masker
@@ -72,11 +76,16 @@ LinkT = TypeVar("LinkT", bound=Link)
 class Route(Generic[TcpConfigT, TcpSecretsT, LinkT]):
     """Where one version of a connection leads, and its links that are idle. For many threads.
 
-    ``tls`` are the terms by which TLS is spoken, where it is; ``limit`` is how many seconds a message may take at most.
+    ``tls`` are the terms by which TLS is spoken, where it is. ``derived_secrets`` tell a secret and are none of its
+    plaintexts.
     """
 
     def __init__(
-        self, connection: Connection[TcpConfigT, TcpSecretsT], policy: NetworkPolicy, origin: Origin, limit: float
+        self,
+        connection: Connection[TcpConfigT, TcpSecretsT],
+        policy: NetworkPolicy,
+        origin: Origin,
+        derived_secrets: Iterable[str] = (),
     ) -> None:
         overrides = tls_overrides(connection.config, connection.secrets, connection.config.timeout)
         terms = policy.terms_for(origin, overrides)
@@ -84,9 +93,9 @@ class Route(Generic[TcpConfigT, TcpSecretsT, LinkT]):
         self.policy = policy
         self.origin = origin
         self.tls: Tls = terms.tls
-        self.masker = Masker(connection.secrets.plaintexts())
+        self.masker = Masker([*connection.secrets.plaintexts(), *derived_secrets])
         self._timeout = terms.timeout
-        self._limit = limit
+        self._limit = policy.terms_for(origin).timeout
         self._lock = threading.Lock()
         self._idle: list[tuple[float, LinkT]] = []  # with the monotonic time since when; the latest last
         self._is_closed = False
@@ -98,6 +107,17 @@ class Route(Generic[TcpConfigT, TcpSecretsT, LinkT]):
     @property
     def secrets(self) -> TcpSecretsT:
         return self.connection.secrets
+
+    def mask(self, text: str) -> str:
+        """Return what a server said, without secrets and fit to be stored."""
+        return clean(text, self.masker)
+
+    def connect(self, until: float, *, with_tls: bool) -> Stream:
+        """Open a connection by ``until`` (monotonic); raise CannotConnect."""
+        stream = open_stream(find_addresses(self.policy, self.origin), self.origin.port, until)
+        if with_tls:
+            stream.secure(self.tls, self.origin.host)
+        return stream
 
     def until(self, message: Message[ParamsT]) -> float:
         """Return the monotonic time at which this try has to end."""
@@ -145,7 +165,11 @@ class TcpType(ConnectorType[TcpConfigT, TcpSecretsT, ParamsT], Generic[TcpConfig
 
     @abstractmethod
     def scheme(self, config: TcpConfigT) -> str:
-        """Return the protocol's name, another with TLS than without: secrets do not follow from the one to the other."""
+        """Return the protocol's name, another with TLS than without: secrets follow from neither to the other."""
+
+    def derived_secrets(self, config: TcpConfigT, secrets: TcpSecretsT) -> list[str]:
+        """Return what tells a secret and is none of its plaintexts, such as credentials put together."""
+        return []
 
     def origin(self, config: TcpConfigT) -> Origin:
         """Return where the server is."""
@@ -177,8 +201,8 @@ class TcpType(ConnectorType[TcpConfigT, TcpSecretsT, ParamsT], Generic[TcpConfig
             if route is None or route.connection != connection or route.policy != policy:
                 if route is not None:
                     closing.append(route)
-                origin = self.origin(connection.config)
-                route = Route(connection, policy, origin, policy.terms_for(origin).timeout)
+                derived = self.derived_secrets(connection.config, connection.secrets)
+                route = Route(connection, policy, self.origin(connection.config), derived)
             self._routes[connection.id] = route
             self._routes.move_to_end(connection.id)
             if len(self._routes) > _MOST_ROUTES:

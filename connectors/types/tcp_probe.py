@@ -62,10 +62,6 @@ def secure(stream: Stream, tls: Tls, host: str) -> Iterator[Step]:
     try:
         stream.secure(tls, host)
     except CannotConnect as error:
-        raise Stopped(tls_failure(error, time.monotonic() - began)) from None
+        advice = tls_advice(error.reason, error.detail)
+        raise Stopped(Step("tls", error.detail, time.monotonic() - began, error.reason, advice)) from None
     yield tls_step(tls.verify, stream.certificate, time.monotonic() - began)
-
-
-def tls_failure(error: CannotConnect, duration: float) -> Step:
-    """Return the step tls that failed."""
-    return Step("tls", error.detail, duration, error.reason, tls_advice(error.reason, error.detail))

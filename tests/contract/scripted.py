@@ -15,6 +15,8 @@ class Peer:
     def __init__(self, server: "ScriptedServer", connection: socket.socket) -> None:
         self._server = server
         self._socket = connection
+        self._unread = b""
+        self.data = b""  # what a script keeps of what came in
 
     def read_request(self) -> bytes:
         """Return the next whole request, head and body; empty when the client has closed."""
@@ -32,6 +34,13 @@ class Peer:
         request = head + b"\r\n\r\n" + body
         self._server.requests.append(request)
         return request
+
+    def read_line(self) -> bytes:
+        """Return the next line with its end; what there is when the client has gone."""
+        while b"\n" not in self._unread and (chunk := self.receive()):
+            self._unread += chunk
+        line, end, self._unread = self._unread.partition(b"\n")
+        return line + end
 
     def receive(self) -> bytes:
         """Return the next bytes; none when the client has gone."""
