@@ -6,7 +6,6 @@ sockets themselves, and wait anew for every piece of a reply.
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,7 +41,7 @@ Reply = bytes | int | list["Reply"] | None | Failed
 
 
 class RedisSession:
-    """One connection. Methods raise CannotConnect, and then it is of no more use.
+    """One connection. Once CannotConnect was raised or returned it is of no more use.
 
     ``mask`` takes secrets out of refusals, before any of them is cut.
     """
@@ -58,21 +57,28 @@ class RedisSession:
         return not self._is_over and self.stream.is_idle
 
     def ask(self, *command: Argument) -> Reply:
-        """Send one command and return the reply."""
-        return self.ask_all([command])[0]
+        """Send one command and return the reply; raise CannotConnect."""
+        replies, ended = self.ask_all([command])
+        if ended is not None:
+            raise ended
+        return replies[0]
 
-    def ask_all(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send all commands at once, and return the replies in the same order."""
+    def ask_all(self, commands: Sequence[Command]) -> tuple[list[Reply], CannotConnect | None]:
+        """Send all commands at once; return the replies in the same order, and why there are not as many, if so."""
         self._is_over = True  # until the last reply is there, nothing else can be asked
-        self.stream.write(b"".join(map(_write, commands)))
-        replies = [self._read(_DEEPEST) for _ in commands]
+        replies: list[Reply] = []
+        try:
+            self.stream.write(b"".join(map(_write, commands)))
+            for _ in commands:
+                replies.append(self._read(_DEEPEST))
+        except CannotConnect as error:
+            return replies, error
         self._is_over = False
-        return replies
+        return replies, None
 
     def close(self) -> None:
         """Close the connection."""
-        with suppress(CannotConnect):
-            self.stream.close()
+        self.stream.close()
 
     def _read(self, depth: int) -> Reply:
         line = self.stream.read_line(_LONGEST_LINE)

@@ -42,6 +42,13 @@ class Peer:
         line, end, self._unread = self._unread.partition(b"\n")
         return line + end
 
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes; what there is when the client has gone."""
+        while len(self._unread) < size and (chunk := self.receive()):
+            self._unread += chunk
+        found, self._unread = self._unread[:size], self._unread[size:]
+        return found
+
     def receive(self) -> bytes:
         """Return the next bytes; none when the client has gone."""
         try:
