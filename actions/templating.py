@@ -9,6 +9,7 @@ format of its field:
   the value's own type.
 - ``text``: strings as they are, other values as JSON.
 - ``url``: the same, percent-encoded with nothing left safe.
+- ``markdown``: the same, escaped so that CommonMark shows it as it stands: no markup, no links, no HTML.
 
 Nothing but JSON data comes in, a missing field is an error, and work and output are bounded. Integers beyond 128 bits
 are rounded.
@@ -22,6 +23,7 @@ from urllib.parse import quote
 import minijinja
 import orjson
 
+from actions.markdown import escape_markdown
 from actions.template_data import Meter, guarded
 from actions.template_grammar import (
     FUNCTIONS,
@@ -266,7 +268,7 @@ def _environment(form: TemplateFormat) -> minijinja.Environment:
         filters={"times": _times},
     )
     if form != "json":
-        environment.finalizer = _as_text if form == "text" else _as_url
+        environment.finalizer = _FINALIZERS[form]
     return environment
 
 
@@ -277,6 +279,17 @@ def _as_text(value: Any) -> Any:
 def _as_url(value: Any) -> Any:
     # None may be a missing field, which the engine refuses.
     return NotImplemented if value is None else minijinja.safe(_write_url(value))
+
+
+def _as_markdown(value: Any) -> Any:
+    return NotImplemented if value is None else minijinja.safe(_write_markdown(value))
+
+
+_FINALIZERS: Final[dict[TemplateFormat, Callable[[Any], Any]]] = {
+    "text": _as_text,
+    "url": _as_url,
+    "markdown": _as_markdown,
+}
 
 
 def _write_json(value: Any) -> str:
@@ -291,10 +304,15 @@ def _write_url(value: Any) -> str:
     return quote(_write_text(value), safe="")
 
 
+def _write_markdown(value: Any) -> str:
+    return escape_markdown(_write_text(value))
+
+
 _WRITERS: Final[dict[TemplateFormat, Callable[[Any], str]]] = {
     "json": _write_json,
     "text": _write_text,
     "url": _write_url,
+    "markdown": _write_markdown,
 }
 
 

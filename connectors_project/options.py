@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import environ
 
 from connectors.secrets import check_key, generate_key
+from connectors.types.mailboxes import check_pattern
 
 # Characters that the database has room for.
 _LONGEST_GROUP = 150
@@ -78,6 +79,10 @@ def _signing_key(value: str) -> str:
 
 def _networks(value: str) -> list[str]:
     return [str(ipaddress.ip_network(part)) for part in _names(value)]
+
+
+def _recipients(value: str) -> list[str]:
+    return [check_pattern(part) for part in _some_names(value)]
 
 
 def _keys(value: str) -> list[str]:
@@ -211,6 +216,12 @@ OPTIONS = (
         "Private networks that connectors may reach, as CIDR. The embedded shape adds loopback.",
     ),
     Option("NETWORK_TIMEOUT", "30", _number(1, 300), "Longest total time of one request, in seconds."),
+    Option(
+        "EMAIL_ALLOWED_RECIPIENTS",
+        "*",
+        _recipients,
+        "Who may get email: example.com, *.example.com, user@example.com, by comma; * for all.",
+    ),
     Option("MAX_BODY_BYTES", str(10 * 1024 * 1024), _number(1024, 1 << 30), "Largest body of an ingest request."),
     Option("MAX_EVENT_BYTES", str(256 * 1024), _number(256, 16 << 20), "Largest single event."),
     Option("API_RATE", "1200", _number(0, 1_000_000), "API requests a minute for each key or user; 0: any number."),

@@ -8,7 +8,7 @@ from django.utils import timezone
 from actions.models import Action
 from actions.policy import MAX_ATTEMPTS
 from actions.services.fallbacks import clean_fallback, lock_fallbacks
-from actions.services.params import complete_params
+from actions.services.params import check_params, complete_params
 from actions.services.policies import PolicyChanges, apply_policy, described_policy
 from connectors.models import Connector
 from spaces import audit
@@ -138,6 +138,7 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
             row.connector = connector = _lock_connector(row, changes.get("connector") or row.connector)
             row.lost_connector_id = ""
             row.params, _ = complete_params(connector, changes.get("params", row.params))
+            check_params(connector, row.params)
     if "fallback" in changes:
         with found.gather():
             row.fallback = clean_fallback(row, changes["fallback"])

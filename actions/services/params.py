@@ -6,7 +6,7 @@ from actions.templating import CompiledParams, compile_params
 from connectors.models import Connector
 from connectors.types.base import Config, Params
 from connectors.types.registry import UnknownConnectorType, get_type
-from spaces.errors import InvalidInput
+from spaces.errors import FieldError, InvalidInput
 from spaces.validation import check_storable, parse_model, reject
 
 
@@ -16,6 +16,15 @@ def compile_ordering_key(template: str) -> CompiledParams | None:
     What it renders has the one field ``ordering_key``.
     """
     return compile_params({"ordering_key": template}, lambda _: "text") if template else None
+
+
+def check_params(connector: Connector, params: dict[str, Any]) -> None:
+    """Raise InvalidInput for what the connector or the installation forbids; ``params`` are complete."""
+    connector_type = get_type(connector.type)
+    config: Config = parse_model(connector_type.config_model, connector.config, "/config")
+    parsed: Params = parse_model(connector_type.params_model, params, "/params")
+    if forbidden := connector_type.check_params(config, parsed):
+        raise InvalidInput(FieldError(f"/params{error.pointer}", error.detail) for error in forbidden)
 
 
 def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[str, Any], CompiledParams]:

@@ -75,7 +75,7 @@ def _parse_authority(scheme: str, authority: str) -> Origin:
         bracketed, closed, tail = authority[1:].partition("]")
         if not closed or (tail and not tail.startswith(":")):
             raise BadUrl("The address in brackets is not complete.")
-        host, port = _ipv6(bracketed), tail[1:] if tail else None
+        host, port = parse_address(bracketed), tail[1:] if tail else None
     else:
         name, colon, digits = authority.partition(":")
         host, port = parse_host(name), digits if colon else None
@@ -86,7 +86,8 @@ def _parse_authority(scheme: str, authority: str) -> Origin:
     return Origin(scheme, host, int(port))
 
 
-def _ipv6(text: str) -> str:
+def parse_address(text: str) -> str:
+    """Return an IPv6 address in its usual form; raise BadUrl."""
     try:
         address = IPv6Address(text)
     except ValueError:

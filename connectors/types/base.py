@@ -13,7 +13,7 @@ from connectors.steps import Step
 from connectors.types.masking import Masker
 from spaces.errors import FieldError
 
-TemplateFormat = Literal["json", "text", "url"]
+TemplateFormat = Literal["json", "text", "url", "markdown"]
 
 
 class Config(BaseModel):
@@ -134,6 +134,7 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     description: ClassVar[str]
     categories: ClassVar[tuple[str, ...]]
     icon: ClassVar[str]  # a Material Symbols name
+    is_remote: ClassVar[bool] = True  # whether messages leave this installation, over a network that may fail
     kibana_id: ClassVar[str] = ""  # of the connector type in Kibana that this one stands for, if any
     config_model: type[ConfigT]
     secrets_model: type[SecretsT]
@@ -170,6 +171,13 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
 
         Called before a config is stored. A stored one must open even after the settings changed, so what depends on
         them is checked here and again by ``deliver``, not by ``config_model``.
+        """
+        return []
+
+    def check_params(self, config: ConfigT, params: ParamsT) -> list[FieldError]:
+        """Return what the config or the installation's settings forbid in these params, with pointers into them.
+
+        Called before an action is stored. What templates yield is known, and checked, only by ``deliver``.
         """
         return []
 

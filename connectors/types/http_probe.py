@@ -11,6 +11,7 @@ from connectors.net.http import trace
 from connectors.net.policy import BlockedTarget, NetworkPolicy, check_proxy
 from connectors.net.resolver import NameNotFound, resolve
 from connectors.net.terms import Proxy
+from connectors.net.tls import Verify
 from connectors.net.urls import BadUrl, Origin, parse_url
 from connectors.outcomes import Reason
 from connectors.steps import Step
@@ -19,10 +20,11 @@ from connectors.types.masking import Masker
 
 SOON: Final = 21  # days before its end from which a certificate is worth a word
 
-_ASK_NETWORK: Final = (
+ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
     "NETWORK_ALLOWED_PRIVATE."
 )
+CHECK_NAME: Final = "Check the spelling of the host, and that the name servers of this installation know it."
 # What curl and OpenSSL say of a certificate, and what to do about it.
 _TLS_ADVICE: Final = (
     ("expired", "The certificate has expired: whoever runs the system renews it."),
@@ -38,6 +40,8 @@ _TLS_ADVICE: Final = (
         "certificate of the authority in this connector.",
     ),
     ("host name", "The certificate is for another host: use the name that stands in it."),
+    ("hostname mismatch", "The certificate is for another host: use the name that stands in it."),
+    ("ip address mismatch", "The certificate is for another host: use the name that stands in it."),
     ("certificate required", "The system wants a client certificate."),
 )
 STATUS_ADVICE: Final = {
@@ -110,15 +114,9 @@ def _vet(policy: NetworkPolicy, proxy: Proxy | None, origin: Origin) -> Iterator
             if any(policy.is_denied(address) for address in addresses):
                 raise BlockedTarget(policy.why_denied(origin.host))
     except NameNotFound as error:
-        yield Step(
-            "resolve",
-            str(error),
-            time.monotonic() - began,
-            Reason.RETRY_DNS,
-            "Check the spelling of the host, and that the name servers of this installation know it.",
-        )
+        yield Step("resolve", str(error), time.monotonic() - began, Reason.RETRY_DNS, CHECK_NAME)
     except BlockedTarget as error:
-        yield Step("policy", str(error), reason=Reason.BLOCKED_TARGET, advice=_ASK_NETWORK)
+        yield Step("policy", str(error), reason=Reason.BLOCKED_TARGET, advice=ASK_NETWORK)
     else:
         over = f" It is reached over the proxy {proxy.host}." if proxy is not None else ""
         yield Step("policy", f"The installation allows this target.{over}")
@@ -129,21 +127,23 @@ def _take_apart(
 ) -> Iterator[Step]:
     if traced is None or traced.connected is None:
         assert isinstance(result, Failure)
-        yield Step("connect", result.detail, result.duration, result.reason, _connect_advice(result.reason))
+        yield Step("connect", result.detail, result.duration, result.reason, connect_advice(result.reason))
         return
     yield Step("connect", f"Connected to {origin.host}, port {origin.port}.", traced.connected)
     reached = traced.connected
     if origin.scheme == "https":
         if traced.secured is None:
             assert isinstance(result, Failure)
-            yield Step("tls", result.detail, result.duration - reached, result.reason, _tls_advice(result))
+            yield Step(
+                "tls", result.detail, result.duration - reached, result.reason, tls_advice(result.reason, result.detail)
+            )
             return
-        yield _tls_step(request, traced.certificate, traced.secured - reached)
+        yield tls_step(request.tls.verify, traced.certificate, traced.secured - reached)
         reached = traced.secured
     if not is_answer_wanted:
         return
     if isinstance(result, Failure):
-        advice = _tls_advice(result) if result.reason is Reason.RETRY_TLS else _NO_ANSWER
+        advice = tls_advice(result.reason, result.detail) if result.reason is Reason.RETRY_TLS else _NO_ANSWER
         yield Step("request", result.detail, result.duration - reached, result.reason, advice)
         return
     answered = traced.answered if traced.answered is not None else result.duration
@@ -155,25 +155,28 @@ _NO_ANSWER: Final = (
 )
 
 
-def _connect_advice(reason: Reason) -> str:
+def connect_advice(reason: Reason) -> str:
+    """Return what to do when no connection came about."""
     if reason is Reason.RETRY_TIMEOUT:
         return "A firewall may drop the packets. Check that this installation may reach the port."
     return "Check that the system runs and listens on this port."
 
 
-def _tls_advice(failure: Failure) -> str:
-    if failure.reason is not Reason.RETRY_TLS:
+def tls_advice(reason: Reason, detail: str) -> str:
+    """Return what to do when TLS was not to be had; ``detail`` is what curl or OpenSSL say."""
+    if reason is not Reason.RETRY_TLS:
         return "Check that the system speaks TLS on this port."
-    said = failure.detail.lower()
+    said = detail.lower()
     return next((advice for words, advice in _TLS_ADVICE if words in said), "Check the TLS settings of both sides.")
 
 
-def _tls_step(request: Request, certificate: Certificate | None, duration: float) -> Step:
+def tls_step(verify: Verify, certificate: Certificate | None, duration: float) -> Step:
+    """Return the step of a TLS handshake that succeeded."""
     verified = {
         "full": "verified",
         "certificate": "verified, its host name not checked",
         "none": "not verified, as this connector says",
-    }[request.tls.verify]
+    }[verify]
     if certificate is None:
         return Step("tls", f"The certificate is {verified}.", duration)
     days = (certificate.expires - datetime.now(UTC)).days

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from connectors.outcomes import Reason
 from connectors.types.base import AnyConnection, AnyMessage
-from connectors.types.registry import all_types
+from connectors.types.registry import all_types, get_type
 
 # In every secret of every connection of a scenario, and what the systems of the scenarios send back where they can.
 CANARY = "S3CR3T-canary/&<+'\"-6f1d"
@@ -34,6 +34,10 @@ REQUIRED = frozenset(
 )
 
 
+# A type without a remote system has nothing that could fail on the way.
+REQUIRED_OF_LOCAL = frozenset({"accepts"})
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A system that behaves in one way, the connection to it, and what each try to deliver must come to."""
@@ -50,6 +54,11 @@ class Harness:
     type_id: str
     scenarios: Sequence[Scenario]
     message: Callable[[int], AnyMessage]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The names of the scenarios that it must have."""
+        return REQUIRED if get_type(self.type_id).is_remote else REQUIRED_OF_LOCAL
 
 
 def harnesses() -> list[Harness]:

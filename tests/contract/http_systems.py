@@ -50,11 +50,11 @@ def http_scenarios(
         @contextmanager
         def system() -> Iterator[AnyConnection]:
             now = datetime.now(UTC)
-            leaf = _authority().issue_cert(host, not_before=now - 24 * HOUR, not_after=now + until)
+            leaf = authority().issue_cert(host, not_before=now - 24 * HOUR, not_after=now + until)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             leaf.configure_cert(context)
             with scripted(answering(accept), context) as server:
-                ca = _authority().cert_pem.bytes().decode() if is_known else ""
+                ca = authority().cert_pem.bytes().decode() if is_known else ""
                 yield connect(f"https://127.0.0.1:{server.port}/", ca)
 
         return Scenario(name, system, expected)
@@ -101,7 +101,8 @@ def serve(connect: Connect, name: str, expected: Reason, script: Script) -> Scen
 
 
 @cache
-def _authority() -> trustme.CA:
+def authority() -> trustme.CA:
+    """Return the authority that issues the certificates of all systems."""
     return trustme.CA()
 
 

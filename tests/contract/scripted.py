@@ -15,6 +15,8 @@ class Peer:
     def __init__(self, server: "ScriptedServer", connection: socket.socket) -> None:
         self._server = server
         self._socket = connection
+        self._unread = b""
+        self.data = b""  # what a script keeps of what came in
 
     def read_request(self) -> bytes:
         """Return the next whole request, head and body; empty when the client has closed."""
@@ -32,6 +34,20 @@ class Peer:
         request = head + b"\r\n\r\n" + body
         self._server.requests.append(request)
         return request
+
+    def read_line(self) -> bytes:
+        """Return the next line with its end; what there is when the client has gone."""
+        while b"\n" not in self._unread and (chunk := self.receive()):
+            self._unread += chunk
+        line, end, self._unread = self._unread.partition(b"\n")
+        return line + end
+
+    def read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes; what there is when the client has gone."""
+        while len(self._unread) < size and (chunk := self.receive()):
+            self._unread += chunk
+        found, self._unread = self._unread[:size], self._unread[size:]
+        return found
 
     def receive(self) -> bytes:
         """Return the next bytes; none when the client has gone."""
@@ -61,6 +77,15 @@ class Peer:
         while not self._server.stopping.is_set() and self.receive():
             pass
 
+    def is_stopped(self, within: float) -> bool:
+        """Wait for so many seconds, or until the server stops; return whether it does."""
+        return self._server.stopping.wait(within)
+
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Speak TLS from now on, as STARTTLS has it."""
+        self._socket = tls.wrap_socket(self._socket, server_side=True)
+        self._server.sockets.append(self._socket)
+
     def reset(self) -> None:
         """End the connection with a RST."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -78,6 +103,7 @@ class ScriptedServer:
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    sockets: list[socket.socket] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -91,13 +117,12 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=512)
     server = ScriptedServer(listener.getsockname()[1])
-    open_sockets: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:
             if tls is not None:
                 connection = tls.wrap_socket(connection, server_side=True)
-                open_sockets.append(connection)
+                server.sockets.append(connection)
             with connection:
                 script(Peer(server, connection))
 
@@ -108,7 +133,7 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
             except OSError:
                 return
             server.connections += 1
-            open_sockets.append(connection)
+            server.sockets.append(connection)
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
@@ -120,7 +145,7 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for connection in open_sockets:
+        for connection in server.sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         thread.join()
