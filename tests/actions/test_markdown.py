@@ -17,7 +17,7 @@ TAG = re.compile(r"<[^>]*>")
 
 def shown(template: str, text: str) -> str:
     """Return the HTML of a template that shows ``text``."""
-    return RENDERER.render(render(template, "markdown", {"event": {"text": text}}))
+    return RENDERER.render(render(template, "commonmark", {"event": {"text": text}}))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_lines_stay_lines() -> None:
 
 
 def test_what_is_no_text_is_escaped_as_well() -> None:
-    assert render("{{ event.text }}", "markdown", {"event": {"text": ["_a_", 1.5]}}) == r"\[\"\_a\_\"\,1\.5\]"
+    assert render("{{ event.text }}", "commonmark", {"event": {"text": ["_a_", 1.5]}}) == r"\[\"\_a\_\"\,1\.5\]"
 
 
 def test_the_template_itself_keeps_its_markup() -> None:

@@ -61,7 +61,7 @@ class EmailConnectorType(TcpType[EmailConfig, EmailSecrets, EmailParams, SmtpSes
         ]
 
     def template_format(self, config: EmailConfig, params: dict[str, Any], field: str) -> TemplateFormat:
-        return "markdown" if field == "message" else "text"
+        return "commonmark" if field == "message" else "text"
 
     def adopt(self, config: Mapping[str, Any]) -> Adopted:
         return adopt_email(config)
