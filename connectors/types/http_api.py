@@ -8,7 +8,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -21,8 +21,9 @@ from connectors.net.tls import check_certificates
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
-from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
+from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
+from connectors.types.gathering import Batch, Gathering
 from connectors.types.http_fields import DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
 from connectors.types.http_probe import Probe, probe_http, status_step
 from connectors.types.sites import Site
@@ -90,6 +91,24 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         All requests of a message end within the connector's timeout, or the message's.
         """
 
+    def batch_size(self, config: ApiConfigT) -> int:
+        """Return how many messages may be one conversation."""
+        return 1
+
+    def batch_key(self, message: Message[ParamsT]) -> Hashable:
+        """Return what messages have in common that may be one conversation, besides their timeout."""
+        return None
+
+    def converse_together(self, site: Site[ApiConfigT, SecretsT], messages: Batch[ParamsT]) -> Conversation:
+        """Do for a batch of messages what ``converse`` does for one; return the outcome of each. Does not raise."""
+        outcomes = []
+        for message in messages:
+            try:
+                outcomes.append((yield from self.converse(site, message)))
+            except BadMessage as error:
+                outcomes.append(Outcome(message.key, Reason.TEMPLATE_ERROR, str(error)))
+        return outcomes
+
     def headers(self, config: ApiConfigT, secrets: SecretsT) -> Mapping[str, str]:
         """Return the headers of every request, secrets among them; names in lower case."""
         return {}
@@ -140,11 +159,13 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         if refusal := site.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
+        size = self.batch_size(connection.config)
+        batches = Gathering(messages, lambda _: size, lambda message: (message.timeout, self.batch_key(message)))
         yield from hold(
-            (self._conversation(site, message) for message in messages),
+            (self._conversation(site, batch) for batch in batches),
             key=site.key,
             concurrency=connection.concurrency,
-            wait=messages.wait if isinstance(messages, Paced) else None,
+            wait=batches.wait,
         )
 
     def probe(self, connection: Connection[ApiConfigT, SecretsT], *, timeout: float) -> Iterator[Step]:
@@ -194,12 +215,8 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
             self.derived_secrets(config, secrets),
         )
 
-    def _conversation(self, site: Site[ApiConfigT, SecretsT], message: Message[ParamsT]) -> Conversation:
+    def _conversation(self, site: Site[ApiConfigT, SecretsT], messages: Batch[ParamsT]) -> Conversation:
         began = time.monotonic()
-        try:
-            outcome = yield from self.converse(site, message)
-        except BadMessage as error:
-            outcome = Outcome(message.key, Reason.TEMPLATE_ERROR, str(error))
-        else:
-            outcome = replace(outcome, duration=time.monotonic() - began)
-        return (outcome,)
+        outcomes = yield from self.converse_together(site, messages)
+        took = time.monotonic() - began
+        return [replace(outcome, duration=took) for outcome in outcomes]
