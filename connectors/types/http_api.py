@@ -159,12 +159,13 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         if refusal := site.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
-        size = self.batch_size(connection.config)
+        size = min(self.batch_size(connection.config), connection.concurrency)
         batches = Gathering(messages, lambda _: size, lambda message: (message.timeout, self.batch_key(message)))
         yield from hold(
             (self._conversation(site, batch) for batch in batches),
             key=site.key,
-            concurrency=connection.concurrency,
+            # Who paces the messages counts those under way; else full batches must not exceed their limit.
+            concurrency=connection.concurrency if batches.wait else connection.concurrency // size,
             wait=batches.wait,
         )
 
