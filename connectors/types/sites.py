@@ -113,15 +113,17 @@ class Site(Generic[ConfigT, SecretsT]):
         result: Result,
         reason: Reason | None = None,
         detail: str = "",
+        answer: Mapping[str, Any] | None = None,
     ) -> Outcome:
         """Return the outcome of a message by its last exchange; by its status unless ``reason`` is given.
 
         ``detail`` is a line for a person and is masked here. Of an answer that was read further than others, no more
-        is kept than of them.
+        is kept than of them. ``answer`` is as in Outcome.
         """
         if isinstance(result, Response) and len(result.body) > self.terms.max_body:
             result = replace(result, body=result.body[: self.terms.max_body], is_cut=True)
-        return outcome(message.key, request, result, self.masker, reason=reason, detail=_one_line(detail))
+        found = outcome(message.key, request, result, self.masker, reason=reason, detail=_one_line(detail))
+        return replace(found, answer=answer) if answer is not None else found
 
     def ask(self, request: Request) -> Result:
         """Send one more request of a probe and return what became of it, in what is left of the probe's time."""

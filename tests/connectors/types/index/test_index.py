@@ -112,13 +112,14 @@ def test_what_is_due_at_once_goes_in_one_request_with_an_outcome_each() -> None:
 
 def test_each_document_fares_by_itself() -> None:
     def judge(document_id: str, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        return {
+        fates: dict[str, tuple[int, dict[str, Any]]] = {
             "msg_0": (201, {"result": "created"}),
             "msg_1": (400, {"error": BAD_FIELD}),
             "msg_2": (429, {"error": REJECTED}),
             "msg_3": (503, {"error": {"type": "unavailable_shards_exception", "reason": "primary not active"}}),
             "msg_4": (403, {"error": {"type": "security_exception", "reason": "action is unauthorized"}}),
-        }[document_id]
+        }
+        return fates[document_id]
 
     with vendor(bulk(judge)) as running:
         outcomes = send(running, *[{}] * 5)
