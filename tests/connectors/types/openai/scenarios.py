@@ -23,7 +23,7 @@ def accept(request: bytes) -> bytes:
     if request.startswith(b"GET"):
         return http_answer(200, json.dumps({"object": "list", "data": [{"id": DEFAULT_MODEL}]}).encode())
     # A model may repeat what it was told, and more.
-    said = {"role": "assistant", "content": f"{CANARY}\0 {'x' * 200_000}"}
+    said = {"role": "assistant", "content": f"{CANARY} {'x' * 200_000}"}
     answered = {"model": CANARY, "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
     return http_answer(200, json.dumps(answered).encode())
 
