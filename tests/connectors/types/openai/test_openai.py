@@ -211,7 +211,7 @@ class TestAnswer:
 
     @pytest.mark.parametrize("sign", ["x", "é", '"', "\x01", "😀"])
     def test_a_long_one_is_cut_to_what_an_event_may_have(self, sign: str) -> None:
-        with vendor(openai(Answer(200, completion(sign * 15_000 + "y" * 50_000)))) as running:
+        with vendor(openai(Answer(200, completion(sign * 15_000 + "y" * 60_000)))) as running:
             outcome = ask(running, {"data": "x", "answer_event": True})
         assert outcome.answer is not None
         assert outcome.answer["is_cut"] is True
