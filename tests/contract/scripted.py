@@ -61,6 +61,15 @@ class Peer:
         while not self._server.stopping.is_set() and self.receive():
             pass
 
+    def is_stopped(self, within: float) -> bool:
+        """Wait for so many seconds, or until the server stops; return whether it does."""
+        return self._server.stopping.wait(within)
+
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Speak TLS from now on, as STARTTLS has it."""
+        self._socket = tls.wrap_socket(self._socket, server_side=True)
+        self._server.sockets.append(self._socket)
+
     def reset(self) -> None:
         """End the connection with a RST."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -78,6 +87,7 @@ class ScriptedServer:
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
+    sockets: list[socket.socket] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -91,13 +101,12 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=512)
     server = ScriptedServer(listener.getsockname()[1])
-    open_sockets: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
         with suppress(OSError), connection:
             if tls is not None:
                 connection = tls.wrap_socket(connection, server_side=True)
-                open_sockets.append(connection)
+                server.sockets.append(connection)
             with connection:
                 script(Peer(server, connection))
 
@@ -108,7 +117,7 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
             except OSError:
                 return
             server.connections += 1
-            open_sockets.append(connection)
+            server.sockets.append(connection)
             threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
@@ -120,7 +129,7 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None, host: str = "127
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for connection in open_sockets:
+        for connection in server.sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         thread.join()
