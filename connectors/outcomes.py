@@ -1,8 +1,11 @@
 """What can become of one try to deliver one message."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+MAX_ANSWER: Final = 64 * 1024  # bytes of an answer, as JSON
 
 
 class Reason(StrEnum):
@@ -44,7 +47,9 @@ class Outcome:
 
     ``key`` is the message's key. ``detail`` is one line for a person, free of secrets. ``retry_after`` is in
     seconds, as the receiver asked. ``request`` and ``response`` are JSON-safe summaries for the event log, secrets
-    masked and the response body cut at 16 KiB. ``duration`` is in seconds.
+    masked and the response body cut at 16 KiB. ``duration`` is in seconds. ``answer`` is what the system said, where
+    the message asks for it and was delivered: it becomes an event. It is JSON that every database takes, at most
+    MAX_ANSWER bytes, secrets masked.
     """
 
     key: int
@@ -54,6 +59,7 @@ class Outcome:
     duration: float = 0.0
     request: dict[str, Any] = field(default_factory=dict)
     response: dict[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] | None = None
 
     @property
     def status(self) -> int | None:

@@ -1,15 +1,24 @@
-"""Calls the services when connectors tell of something."""
+"""Calls the services when connectors and deliveries tell of something."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.dispatch import receiver
 
+from actions.models import Delivery
+from actions.signals import answered
 from connectors.models import Connector, StatusChange
 from connectors.signals import status_changed
-from rules.services.own_events import announce_status_change
+from rules.services.own_events import announce_answers, announce_status_change
 
 
 @receiver(status_changed, sender=Connector)
 def on_status_changed(change: StatusChange, **_: Any) -> None:
     """Let rules act on the change."""
     announce_status_change(change)
+
+
+@receiver(answered, sender=Delivery)
+def on_answered(answers: Mapping[int, Mapping[str, Any]], **_: Any) -> None:
+    """Let rules act on the answers."""
+    announce_answers(answers)

@@ -14,6 +14,7 @@ from actions.engine.endings import after_failures
 from actions.engine.leases import Leased
 from actions.engine.schedule import next_try
 from actions.models import Delivery
+from actions.signals import answered
 from connectors.outcomes import Outcome, Reason
 
 State = Delivery.State
@@ -50,6 +51,12 @@ def record(finished: Sequence[Finished]) -> int:
         after_failures(
             [key for item in finished if not item.outcome.reason.is_ok and (key := item.delivery.id) in held]
         )
+        if answers := {
+            key: item.outcome.answer
+            for item in finished
+            if item.outcome.answer is not None and (key := item.delivery.id) in held
+        }:
+            answered.send(Delivery, answers=answers)
     return len(finished) - len(held)
 
 

@@ -76,7 +76,7 @@ class EngineAdapter(BaseAdapter):
             Request(
                 method=request.method or "GET",
                 url=url,
-                headers={name: value for name, value in request.headers.items() if name.lower() not in _FRAMING},
+                headers=headers_of(request),
                 body=body.encode() if isinstance(body, str) else body,
                 timeout=min(timeout or terms.timeout, terms.timeout),
                 tls=terms.tls,
@@ -89,13 +89,19 @@ class EngineAdapter(BaseAdapter):
             raise _EXCEPTIONS.get(result.reason, requests.ConnectionError)(result.detail, request=request)
         if result.is_cut:
             raise requests.ConnectionError(f"The answer is longer than {terms.max_body} bytes.", request=request)
-        return _response(request, result)
+        return response_to(request, result)
 
     def close(self) -> None:
         """Do nothing: the pool closes connections."""
 
 
-def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+def headers_of(request: requests.PreparedRequest) -> dict[str, str]:
+    """Return the headers of a request that are its own, names in lower case."""
+    return {lower: value for name, value in request.headers.items() if (lower := name.lower()) not in _FRAMING}
+
+
+def response_to(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
+    """Return an answer in requests' terms."""
     response = requests.Response()
     response.status_code = answer.status
     response.reason = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else ""

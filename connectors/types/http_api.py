@@ -8,7 +8,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -22,8 +22,9 @@ from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.answers import clean
-from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
+from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
+from connectors.types.gathering import Batch, Gathering
 from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
 from connectors.types.http_probe import Probe, probe_http, status_step, token_step
 from connectors.types.oauth2 import Grant, NoToken, TokenSource
@@ -94,6 +95,24 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         All requests of a message end within the connector's timeout, or the message's.
         """
 
+    def batch_size(self, config: ApiConfigT) -> int:
+        """Return how many messages may be one conversation."""
+        return 1
+
+    def batch_key(self, message: Message[ParamsT]) -> Hashable:
+        """Return what messages have in common that may be one conversation, besides their timeout."""
+        return None
+
+    def converse_together(self, site: Site[ApiConfigT, SecretsT], messages: Batch[ParamsT]) -> Conversation:
+        """Do for a batch of messages what ``converse`` does for one; return the outcome of each. Does not raise."""
+        outcomes = []
+        for message in messages:
+            try:
+                outcomes.append((yield from self.converse(site, message)))
+            except BadMessage as error:
+                outcomes.append(Outcome(message.key, Reason.TEMPLATE_ERROR, str(error)))
+        return outcomes
+
     def headers(self, config: ApiConfigT, secrets: SecretsT) -> Mapping[str, str]:
         """Return the headers of every request, secrets among them; names in lower case."""
         return {}
@@ -148,11 +167,14 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         if refusal := site.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
+        size = min(self.batch_size(connection.config), connection.concurrency)
+        batches = Gathering(messages, lambda _: size, lambda message: (message.timeout, self.batch_key(message)))
         yield from hold(
-            (self._conversation(site, message) for message in messages),
+            (self._conversation(site, batch) for batch in batches),
             key=site.key,
-            concurrency=connection.concurrency,
-            wait=messages.wait if isinstance(messages, Paced) else None,
+            # Who paces the messages counts those under way; else full batches must not exceed their limit.
+            concurrency=connection.concurrency if batches.wait else connection.concurrency // size,
+            wait=batches.wait,
         )
 
     def probe(self, connection: Connection[ApiConfigT, SecretsT], *, timeout: float) -> Iterator[Step]:
@@ -216,31 +238,27 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
             TokenSource(connection, grant, overrides, derived) if grant else None,
         )
 
-    def _conversation(self, site: Site[ApiConfigT, SecretsT], message: Message[ParamsT]) -> Conversation:
+    def _conversation(self, site: Site[ApiConfigT, SecretsT], messages: Batch[ParamsT]) -> Conversation:
         began = time.monotonic()
         try:
-            outcome = yield from _authorized(site, self.converse(site, message))
-        except BadMessage as error:
-            outcome = Outcome(message.key, Reason.TEMPLATE_ERROR, str(error))
+            outcomes = yield from _authorized(site, self.converse_together(site, messages))
         except NoToken as error:
             failure = error.failure
-            outcome = Outcome(
-                message.key, failure.reason, clean(failure.detail, site.masker), duration=failure.duration
-            )
-        else:
-            outcome = replace(outcome, duration=time.monotonic() - began)
-        return (outcome,)
+            detail = clean(failure.detail, site.masker)
+            return [Outcome(message.key, failure.reason, detail, duration=failure.duration) for message in messages]
+        took = time.monotonic() - began
+        return [replace(outcome, duration=took) for outcome in outcomes]
 
 
-def _authorized(site: Site[ApiConfigT, SecretsT], exchange: Exchange) -> Exchange:
-    """Hold an exchange; send a request whose access token is refused once more, with another."""
+def _authorized(site: Site[ApiConfigT, SecretsT], conversation: Conversation) -> Conversation:
+    """Hold a conversation; send a request whose access token is refused once more, with another."""
     try:
-        request = next(exchange)
+        request = next(conversation)
         while True:
             result = yield request
             if site.renew(request, result):
                 result = yield request
-            request = exchange.send(result)
+            request = conversation.send(result)
     except StopIteration as end:
-        outcome: Outcome = end.value
-        return outcome
+        outcomes: Iterable[Outcome] = end.value
+        return outcomes

@@ -1,6 +1,7 @@
-"""The system's own troubles as events, so that rules can act on them: types that begin with ``switchyard.``.
+"""The system's own events, so that rules can act on them: its troubles, and answers that actions ask for.
 
-docs/own-events.md describes each. They are accepted past the space's quotas, and never more than their bounds say.
+Their types begin with ``switchyard.``; docs/own-events.md describes each. They are accepted past the space's quotas,
+and never more than their bounds say.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from actions.models import FAILING_AFTER, Action
+from actions import occasions
+from actions.models import FAILING_AFTER, Action, Delivery
+from actions.occasions import Key, Occasion
 from actions.services.connectors import spaces_served
 from actions.services.troubles import (
     Deaths,
@@ -30,6 +33,7 @@ from rules.models import FailureSpell
 from rules.services.accept import accept_events
 
 SOURCE: Final = "/switchyard"
+_MOST_PASSED_ON: Final = 64 * 1024  # bytes of an event's data, as JSON, that stand in the event of an answer to it
 
 
 def announce_status_change(change: StatusChange) -> None:
@@ -49,6 +53,18 @@ def announce_status_change(change: StatusChange) -> None:
     )
     for space_id in spaces_served(connector):
         accept_events(space_id, [event])
+
+
+def announce_answers(answers: Mapping[int, Mapping[str, Any]]) -> None:
+    """Accept ``switchyard.action.answered`` for what the systems behind these deliveries said.
+
+    Call it in the transaction that makes them delivered.
+    """
+    deliveries = list(Delivery.objects.filter(pk__in=answers).select_related("action", "connector").order_by("pk"))
+    known = occasions.source().occasions(_key(delivery) for delivery in deliveries)
+    for delivery in deliveries:
+        event = _answered(delivery, known.get(_key(delivery)), answers[delivery.pk])
+        accept_events(delivery.space_id, [event])
 
 
 def announce_deaths() -> None:
@@ -93,6 +109,33 @@ def own_event(
         digest=hashlib.blake2b(event_id.encode(), digest_size=16).digest(),
         origin=origin,
     )
+
+
+def _answered(delivery: Delivery, occasion: Occasion | None, answer: Mapping[str, Any]) -> IncomingEvent:
+    action, connector = delivery.action, delivery.connector
+    return own_event(
+        "switchyard.action.answered",
+        subject=f"actions/{action.public_id}",
+        time=timezone.now(),
+        data={
+            "answer": answer,
+            "action": {"id": action.public_id, "name": action.name},
+            "connector": _connector(connector) if connector else None,
+            "rule": occasion.rule if occasion else {"id": delivery.rule_id, "name": delivery.rule_id},
+            "event": _passed_on(occasion.event) if occasion else None,
+        },
+        origin=Origin(delivery.hop + 1, f"deliveries/{delivery.webhook_id}"),
+    )
+
+
+def _passed_on(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as it stands in the event of the answer to it: large data is left out."""
+    is_large = len(orjson.dumps(event.get("data"))) > _MOST_PASSED_ON
+    return {name: value for name, value in event.items() if not (is_large and name == "data")}
+
+
+def _key(delivery: Delivery) -> Key:
+    return Key(delivery.space_id, delivery.event_id, delivery.rule_id)
 
 
 def _dead(deaths: Deaths) -> IncomingEvent:

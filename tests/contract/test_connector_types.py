@@ -8,10 +8,11 @@ import traceback
 from base64 import b64encode
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
-from connectors.outcomes import Outcome
+from connectors.outcomes import MAX_ANSWER, Outcome
 from connectors.steps import Step
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage
 from connectors.types.registry import all_types, get_type
@@ -75,10 +76,12 @@ def test_an_outcome_can_be_stored_and_is_bounded(harness: Harness, scenario: Sce
     with scenario.system() as connection:
         outcomes = deliver(harness, connection)
     for outcome in outcomes:
-        text = json.dumps([outcome.detail, outcome.request, outcome.response], allow_nan=False, ensure_ascii=False)
+        said = [outcome.detail, outcome.request, outcome.response]
+        text = json.dumps([*said, outcome.answer], allow_nan=False, ensure_ascii=False)
         assert not UNSTORABLE.search(json.loads(json.dumps(text)))
         assert "\\u0000" not in text
-        assert len(text.encode()) < 64 * 1024
+        assert len(json.dumps(said).encode()) < 64 * 1024
+        assert len(orjson.dumps(outcome.answer)) <= MAX_ANSWER
         assert "\n" not in outcome.detail
         assert len(outcome.detail) < 2048
 

@@ -23,7 +23,6 @@ def batch_key(message: Message[HttpParams]) -> Hashable:
     return (
         params.path,
         params.method,
-        params.batch_size,
         tuple(params.query.items()),
         tuple(params.headers.items()),
         message.timeout,

@@ -9,14 +9,14 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome
 from connectors.steps import Step
-from connectors.types.base import Adopted, ConnectorType, Message, Paced, TemplateFormat
+from connectors.types.base import Adopted, ConnectorType, Message, TemplateFormat
 from connectors.types.conversations import hold
 from connectors.types.http.client import Client, HttpConnection, content_type_of
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.kibana import adopt_webhook
 from connectors.types.http.probing import probe_client
 from connectors.types.http.schemas import HttpConfig, HttpParams, is_json, is_ndjson
-from connectors.types.http.sending import Sending
+from connectors.types.http.sending import gather, send_batch
 from connectors.types.http.signing import succeed
 from connectors.types.http_fields import DEFAULT_TIMEOUT
 from spaces.errors import FieldError
@@ -97,12 +97,12 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
         if refusal := client.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
-        sending = Sending(client, messages)
+        batches = gather(client, messages)
         yield from hold(
-            sending,
+            (send_batch(client, batch) for batch in batches),
             key=(self.id, connection.id, connection.version),
             concurrency=connection.concurrency,
-            wait=sending.wait if isinstance(messages, Paced) else None,
+            wait=batches.wait,
         )
 
     def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:

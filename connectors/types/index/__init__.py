@@ -1,0 +1,5 @@
+"""Elasticsearch and OpenSearch: documents through the bulk API."""
+
+from connectors.types.index.connector import IndexConnectorType
+
+connector_type = IndexConnectorType()
