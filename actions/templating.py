@@ -9,6 +9,7 @@ format of its field:
   the value's own type.
 - ``text``: strings as they are, other values as JSON.
 - ``url``: the same, percent-encoded with nothing left safe.
+- the formats of actions.escaping: the same, with what the target would read as markup escaped.
 
 Nothing but JSON data comes in, a missing field is an error, and work and output are bounded. Integers beyond 128 bits
 are rounded.
@@ -22,6 +23,7 @@ from urllib.parse import quote
 import minijinja
 import orjson
 
+from actions.escaping import ESCAPES
 from actions.template_data import Meter, guarded
 from actions.template_grammar import (
     FUNCTIONS,
@@ -66,6 +68,14 @@ class RenderedTooLarge(TemplateError):
     """The rendered params pass MAX_OUTPUT bytes."""
 
 
+# Gives the format of a member of an object, from its field, the object and the member's name; None: as around it.
+NestedFormat = Callable[[str, Mapping[str, Any], str], TemplateFormat | None]
+
+
+def _as_around(field: str, holder: Mapping[str, Any], key: str) -> None:
+    return None
+
+
 class CompiledParams:
     """Params, ready to render. Made by compile_params.
 
@@ -87,16 +97,19 @@ class CompiledParams:
 
 
 def compile_params(
-    params: dict[str, Any], format_of: Callable[[str], TemplateFormat], pointer: str = ""
+    params: dict[str, Any],
+    format_of: Callable[[str], TemplateFormat],
+    pointer: str = "",
+    nested_format: NestedFormat = _as_around,
 ) -> CompiledParams:
     """Compile every string among the values, at any depth; keys are literal.
 
-    ``format_of`` gives the format of a top-level field. Raises InvalidInput with an error for each bad template; its
-    pointer starts with ``pointer``.
+    ``format_of`` gives the format of a top-level field, ``nested_format`` that of a member of an object within. Raises
+    InvalidInput with an error for each bad template; its pointer starts with ``pointer``.
     """
     compiler = _Compiler()
     fields = {
-        name: compiler.compile(value, format_of(name), isinstance(value, str), extend(pointer, name))
+        name: compiler.compile_field(value, format_of(name), extend(pointer, name), partial(nested_format, name))
         for name, value in params.items()
     }
     if compiler.errors:
@@ -134,6 +147,9 @@ def _is_compiled(value: Any) -> bool:
     return isinstance(value, _Template | _Branch)
 
 
+_Nested = Callable[[Mapping[str, Any], str], TemplateFormat | None]
+
+
 class _Compiler:
     """Compiles the strings of one action's params, and gathers what is wrong with them."""
 
@@ -143,15 +159,23 @@ class _Compiler:
         self._environments: dict[TemplateFormat, minijinja.Environment] = {}
         self._count = 0
 
-    def compile(self, value: Any, form: TemplateFormat, is_whole: bool, pointer: str) -> Any:
+    def compile_field(self, value: Any, form: TemplateFormat, pointer: str, nested: _Nested) -> Any:
         """Return a _Template, a _Branch that holds one, or the value itself."""
         if isinstance(value, str):
-            return self._compile_text(value, form, is_whole, pointer)
+            return self._compile_text(value, form, True, pointer)
+        return self._compile_within(value, form, pointer, nested)
+
+    def _compile_within(self, value: Any, form: TemplateFormat, pointer: str, nested: _Nested) -> Any:
+        if isinstance(value, str):
+            return self._compile_text(value, form, False, pointer)
         if isinstance(value, dict):
-            fields = {key: self.compile(item, form, False, extend(pointer, key)) for key, item in value.items()}
+            fields = {
+                key: self._compile_within(item, nested(value, key) or form, extend(pointer, key), nested)
+                for key, item in value.items()
+            }
             return _Branch(fields) if any(map(_is_compiled, fields.values())) else value
         if isinstance(value, list):
-            items = [self.compile(item, form, False, extend(pointer, n)) for n, item in enumerate(value)]
+            items = [self._compile_within(item, form, extend(pointer, n), nested) for n, item in enumerate(value)]
             return _Branch(items) if any(map(_is_compiled, items)) else value
         return value
 
@@ -265,8 +289,10 @@ def _environment(form: TemplateFormat) -> minijinja.Environment:
         keep_trailing_newline=True,
         filters={"times": _times},
     )
-    if form != "json":
-        environment.finalizer = _as_text if form == "text" else _as_url
+    if form == "text":
+        environment.finalizer = _as_text
+    elif form != "json":
+        environment.finalizer = partial(_as_escaped, _WRITERS[form])
     return environment
 
 
@@ -274,9 +300,9 @@ def _as_text(value: Any) -> Any:
     return minijinja.safe(value) if isinstance(value, str) else NotImplemented
 
 
-def _as_url(value: Any) -> Any:
+def _as_escaped(write: Callable[[Any], str], value: Any) -> Any:
     # None may be a missing field, which the engine refuses.
-    return NotImplemented if value is None else minijinja.safe(_write_url(value))
+    return NotImplemented if value is None else minijinja.safe(write(value))
 
 
 def _write_json(value: Any) -> str:
@@ -291,10 +317,15 @@ def _write_url(value: Any) -> str:
     return quote(_write_text(value), safe="")
 
 
+def _write_escaped(escape: Callable[[str], str], value: Any) -> str:
+    return escape(_write_text(value))
+
+
 _WRITERS: Final[dict[TemplateFormat, Callable[[Any], str]]] = {
     "json": _write_json,
     "text": _write_text,
     "url": _write_url,
+    **{form: partial(_write_escaped, escape) for form, escape in ESCAPES.items()},
 }
 
 

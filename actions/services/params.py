@@ -28,4 +28,10 @@ def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[
     check_storable(params, "/params")
     parsed: Params = parse_model(connector_type.params_model, params, "/params")
     whole = parsed.model_dump(mode="json")
-    return whole, compile_params(whole, lambda field: connector_type.template_format(config, whole, field), "/params")
+    compiled = compile_params(
+        whole,
+        lambda field: connector_type.template_format(config, whole, field),
+        "/params",
+        connector_type.nested_format,
+    )
+    return whole, compiled

@@ -13,7 +13,9 @@ from connectors.steps import Step
 from connectors.types.masking import Masker
 from spaces.errors import FieldError
 
-TemplateFormat = Literal["json", "text", "url"]
+TemplateFormat = Literal[
+    "json", "text", "url", "slack", "markdown", "discord", "telegram", "telegram_html", "telegram_markdown"
+]
 
 
 class Config(BaseModel):
@@ -184,6 +186,25 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     def template_format(self, config: ConfigT, params: dict[str, Any], field: str) -> TemplateFormat:
         """Return how values are escaped in the templates of this top-level field of ``params``."""
         return "text"
+
+    def nested_format(self, field: str, holder: Mapping[str, Any], key: str) -> TemplateFormat | None:
+        """Return how values are escaped in what an object within a field of params has under ``key``.
+
+        ``holder`` is the object as it was saved. None: as in all of the field.
+        """
+        return None
+
+    @property
+    def kibana_ids(self) -> tuple[str, ...]:
+        """The connector types of Kibana that this one stands for."""
+        return (self.kibana_id,) if self.kibana_id else ()
+
+    def adopt_as(self, kibana_id: str, config: Mapping[str, Any]) -> Adopted:
+        """Return what a connector of this type of Kibana with this config is here; raise InvalidInput.
+
+        For a type that stands for several; for others, ``adopt``.
+        """
+        return self.adopt(config)
 
     def adopt(self, config: Mapping[str, Any]) -> Adopted:
         """Return what a connector of the type ``kibana_id`` with this config is here; raise InvalidInput."""

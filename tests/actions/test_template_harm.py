@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
@@ -149,7 +149,7 @@ template_texts = st.lists(
 
 
 @settings(max_examples=400, deadline=None)
-@given(template=template_texts, form=st.sampled_from(["json", "text", "url"]))
+@given(template=template_texts, form=st.sampled_from(get_args(TemplateFormat)))
 def test_any_text_is_rendered_or_plainly_refused(template: str, form: TemplateFormat) -> None:
     try:
         outcome = render(template, form)
