@@ -10,3 +10,4 @@ DEFAULT_TIMEOUT: Final = 15.0  # seconds
 JSON_TYPE: Final = "application/json"
 MAX_PEM: Final = 256 * 1024
 PEM: Final[dict[str, JsonValue]] = {"contentMediaType": "application/x-pem-file"}
+PROSE: Final[dict[str, JsonValue]] = {"contentMediaType": "text/plain"}  # of several lines

@@ -105,6 +105,13 @@ class Site(Generic[ConfigT, SecretsT]):
         timeout = terms.timeout if own is None else min(own, self._limit)
         return Request(method, url, sent, body, timeout, terms.tls, terms.proxy, max_body or terms.max_body)
 
+    def host_request(self) -> Request:
+        """Return a question to the host alone: it says nothing, and leaves out the path, which may be a secret."""
+        request = self.request("HEAD")
+        parts = urlsplit(self.base)
+        request.url = f"{parts.scheme}://{parts.netloc}/"
+        return request
+
     def outcome(
         self,
         message: Message[Any],
