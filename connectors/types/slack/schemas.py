@@ -12,7 +12,7 @@ from connectors.net.headers import check_value
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.http_fields import PROSE
+from connectors.types.http_fields import PROSE, check_secret_url
 
 DEFAULT_URL: Final = "https://slack.com/api"
 MAX_CHANNELS: Final = 500
@@ -98,9 +98,7 @@ class SlackSecrets(Secrets):
     @field_validator("webhook_url")
     @classmethod
     def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and value.get_secret_value():
-            parse_url(value.get_secret_value())
-        return value
+        return check_secret_url(value)
 
 
 class SlackParams(Params):

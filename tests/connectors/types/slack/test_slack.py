@@ -78,8 +78,8 @@ def check_message(sent: dict[str, Any]) -> None:
     assert len(sent.get("blocks", [])) <= 50
 
 
-def refusing(error: str, headers: dict[str, str] | None = None, **more: Any) -> Callable[[Call], Answer]:
-    return lambda _: Answer(200, {"ok": False, "error": error, **more}, headers or {})
+def refusing(error: str, **more: Any) -> Callable[[Call], Answer]:
+    return lambda _: Answer(200, {"ok": False, "error": error, **more})
 
 
 def bot(running: Vendor, token: str = TOKEN, **config: Any) -> Connection[SlackConfig, SlackSecrets]:
