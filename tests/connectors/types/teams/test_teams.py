@@ -80,7 +80,7 @@ def test_a_card_is_sent_as_it_was_written() -> None:
 def test_values_link_nowhere_and_format_nothing_while_the_authors_markup_stays() -> None:
     data = {"x": "**a** [b](https://evil.test) <at>Everyone</at>", "url": "https://a.test/?q=1&r=_x_"}
     escaped = r"\*\*a\*\* \[b\]\(https\://evil\.test\) \<at\>Everyone\</at\>"
-    body = [
+    body: list[dict[str, Any]] = [
         {"type": "TextBlock", "text": "_{{ event.data.x }}_"},
         {"type": "FactSet", "facts": [{"title": "{{ event.data.x }}", "value": "{{ event.data.x }}"}]},
         {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": "{{ event.data.x }}"}]},
@@ -90,7 +90,7 @@ def test_values_link_nowhere_and_format_nothing_while_the_authors_markup_stays()
         },
     ]
     with vendor(teams) as running:
-        params = {"title": "# {{ event.data.x }}", "message": "[see]({{ event.data.x }})"}
+        params: dict[str, Any] = {"title": "# {{ event.data.x }}", "message": "[see]({{ event.data.x }})"}
         deliver(running, **rendered(connector_type, TeamsConfig(), params, data))
         params = {"card": {"type": "AdaptiveCard", "version": "1.4", "body": body}}
         deliver(running, **rendered(connector_type, TeamsConfig(), params, data))
