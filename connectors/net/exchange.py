@@ -21,7 +21,7 @@ class Request:
     """
 
     method: str
-    url: str
+    url: str = field(repr=False)  # it may be a secret
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     timeout: float = 15.0

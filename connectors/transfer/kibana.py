@@ -30,12 +30,12 @@ def adopt(value: Mapping[str, Any]) -> Foreign | None:
     if value.get("type") != "action":
         return Foreign(shown, refusal="Of Kibana's saved objects, only connectors can be imported.")
     shown["type"] = "connector"
-    kibana_id = attributes.get("actionTypeId")
-    declared = next((each for each in all_types().values() if each.kibana_id and each.kibana_id == kibana_id), None)
+    kibana_id = str(attributes.get("actionTypeId"))
+    declared = next((each for each in all_types().values() if kibana_id in each.kibana_ids), None)
     if declared is None:
-        return Foreign(shown, refusal=f"There is no connector type here for Kibana's {str(kibana_id)[:64]}.")
+        return Foreign(shown, refusal=f"There is no connector type here for Kibana's {kibana_id[:64]}.")
     config = attributes.get("config")
-    adopted = declared.adopt(config if isinstance(config, dict) else {})
+    adopted = declared.adopt_as(kibana_id, config if isinstance(config, dict) else {})
     document = {
         **shown,
         "connector_type_id": declared.id,

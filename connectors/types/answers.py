@@ -89,6 +89,13 @@ def parse_retry_after(value: str) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
+def wait_of(seconds: object) -> float | None:
+    """Return the seconds that the body of an answer asks to wait, from 0 to a day; None when it says none."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        return None
+    return min(float(seconds), MAX_RETRY_AFTER)
+
+
 def clean(text: str, masker: Masker, *, is_cut: bool = False) -> str:
     """Return text from outside, masked and fit for PostgreSQL's jsonb.
 

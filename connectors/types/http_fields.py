@@ -2,7 +2,9 @@
 
 from typing import Final, Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
+
+from connectors.net.urls import parse_url
 
 Verify = Literal["default", "full", "certificate", "none"]
 
@@ -11,3 +13,11 @@ JSON_TYPE: Final = "application/json"
 MAX_PEM: Final = 256 * 1024
 ADVANCED: Final[dict[str, JsonValue]] = {"advanced": True}  # a field that most leave as it is: forms show it last
 PEM: Final[dict[str, JsonValue]] = {"contentMediaType": "application/x-pem-file"}
+PROSE: Final[dict[str, JsonValue]] = {"contentMediaType": "text/plain"}  # of several lines
+
+
+def check_secret_url(value: SecretStr | None) -> SecretStr | None:
+    """Return an address that is a secret, or none; raise ValueError, without it, for what is no URL."""
+    if value is not None and value.get_secret_value():
+        parse_url(value.get_secret_value())
+    return value

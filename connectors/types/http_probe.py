@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -65,7 +65,7 @@ class Probe:
     the connection stands.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may be a secret
     policy: NetworkPolicy
     proxy: Proxy | None
     masker: Callable[[], Masker]

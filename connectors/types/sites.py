@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Generic
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
 
@@ -119,6 +119,13 @@ class Site(Generic[ConfigT, SecretsT]):
         timeout = terms.timeout if own is None else min(own, self._limit)
         return Request(method, url, sent, body, timeout, terms.tls, terms.proxy, max_body or terms.max_body)
 
+    def host_request(self) -> Request:
+        """Return a question to the host alone: it says nothing, and leaves out the path, which may be a secret."""
+        request = self.request("HEAD")
+        parts = urlsplit(self.base)
+        request.url = f"{parts.scheme}://{parts.netloc}/"
+        return request
+
     def outcome(
         self,
         message: Message[Any],
@@ -156,15 +163,17 @@ class Site(Generic[ConfigT, SecretsT]):
         return send(request, key=self.key)
 
     def _secret_addresses(self, url: str) -> list[str]:
-        """Return what tells the address, where it is itself a secret."""
+        """Return what tells the address, where it is itself a secret: all of it, its path, and the keys in it."""
         if url not in self.connection.secrets.plaintexts():
             return []
-        _, _, rest = self.base.partition("://")
-        _, _, path = rest.partition("/")
-        return [self.base, *([path] if len(path) > _SHORTEST_PATH else [])]
+        parts = urlsplit(self.base)
+        path = self.base.partition("://")[2].partition("/")[2]
+        pieces = [*map(unquote, parts.path.split("/")), *(value for _, value in parse_qsl(parts.query))]
+        keys = [piece for piece in pieces if len(piece) > _SHORTEST_KEY and any(map(str.isdigit, piece))]
+        return [self.base, *([path] if len(path) > _SHORTEST_KEY else []), *keys]
 
 
-_SHORTEST_PATH: Final = 8  # characters from which a path may be a secret
+_SHORTEST_KEY: Final = 8  # characters above which a piece of an address may be a secret
 
 
 def segment(value: str) -> str:

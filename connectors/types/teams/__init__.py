@@ -1,0 +1,5 @@
+"""Microsoft Teams: Adaptive Cards through the webhook of a workflow."""
+
+from connectors.types.teams.connector import TeamsConnectorType
+
+connector_type = TeamsConnectorType()
