@@ -107,7 +107,7 @@ def probe_kafka(connection: KafkaConnection, policy: NetworkPolicy, *, timeout: 
             return
     tokens, watch = access.tokens, _Watch()
     inspector = Inspector.open(
-        client_settings(connection, access) | {"debug": "broker"},
+        client_settings(connection, access) | {"debug": "broker", "allow.auto.create.topics": False},
         access.servers,
         policy,
         lambda text: access.masker.mask(text),
@@ -179,9 +179,13 @@ def _look(
     if fault is not None:
         yield _failed(failed_at, fault, access, time.monotonic() - began)
         return
-    brokers = inspector.brokers
+    brokers = inspector.brokers(_left(deadline))
+    took = time.monotonic() - max(progress.since, began)
+    if isinstance(brokers, Fault):
+        yield _failed("metadata", brokers, access, took)
+        return
     many = "1 server" if len(brokers) == 1 else f"{len(brokers)} servers"
-    yield Step("metadata", f"The cluster has {many}.", time.monotonic() - progress.since)
+    yield Step("metadata", f"The cluster has {many}.", took)
     yield _judge(brokers, policy)
     if topic := connection.config.probe_topic:
         yield _topic_step(topic, access, inspector, _left(deadline))

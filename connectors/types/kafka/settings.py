@@ -69,7 +69,6 @@ def client_settings(connection: KafkaConnection, access: Access) -> dict[str, An
         "api.version.request.timeout.ms": timeout,
         "receive.message.max.bytes": _LARGEST_ANSWER,
         "socket.keepalive.enable": True,
-        "log.connection.close": False,
         "allow.auto.create.topics": config.create_topics,
     }
     if config.tls:
