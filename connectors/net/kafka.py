@@ -137,6 +137,9 @@ class Client:
         """Take a line of librdkafka's."""
         if facility != "CONFWARN":  # it misses servers in the settings
             logger.debug("librdkafka: %s", self._mask(f"{facility} {line}"))
+        if facility == "FAIL" and "Disconnected" in line and level > logging.DEBUG:
+            # A connection that the other side ends is no error to librdkafka.
+            self._note(Fault("_TRANSPORT", line.partition("]: ")[2]))
         if self._on_log is not None:
             self._on_log(facility, line)
 

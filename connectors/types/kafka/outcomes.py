@@ -69,7 +69,8 @@ _SPOKEN: Final = frozenset(
 )
 # What stands around those words: server, state, time taken, and the address of a name, which is nobody's business.
 _AROUND: Final = re.compile(
-    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: |\s*\((?:after|while) .*"
+    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: "
+    r"|\s*\((?:after|while) .*"
     # Of OpenSSL's errors the place in its source and their number, and what librdkafka advises its own callers.
     r"|\S+\.c:\d+:\S+ |error:[0-9A-F]+:SSL routines:\w*:|, verify that ssl\.ca\.location .*|SSL alert number \d+"
 )

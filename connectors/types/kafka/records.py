@@ -25,7 +25,7 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What goes to Kafka. ``partition`` -1 leaves the choice to the key, ``timestamp`` 0 (ms) is the time of sending."""
+    """What goes to Kafka. ``partition`` -1 leaves it to the key; ``timestamp`` is in ms, 0 for the time of sending."""
 
     topic: str
     value: bytes | None
