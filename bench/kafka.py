@@ -1,8 +1,8 @@
 """Events in over HTTP, out to Kafka: ``python -m bench.kafka`` starts everything on this machine and prints one table.
 
-Each event of some 300 bytes meets ten rules, one of which matches, and goes as a whole to a topic of a real broker, with
-acks=all. A consumer counts what is there: an event that is missing or there twice fails the run, and so does one that
-the database does not record exactly once.
+Each event of some 300 bytes meets ten rules, one of which matches, and goes as a whole to a topic of a real broker,
+with acks=all. A consumer counts what is there: an event that is missing or there twice fails the run, and so does one
+that the database does not record exactly once.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from tests.kafka_broker import VERSION, KafkaBroker, kafka_broker
 from tests.servers import ServerFault, Switchyard, fresh_database
 
 PARTITIONS = 6
+WARM_UP = 5_000  # events
 CONNECTIONS = 4
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0  # without one more delivery
@@ -51,13 +52,11 @@ def main() -> int:
                 ledger = Ledger(database, SWITCHYARD, SWITCHYARD_FAILURES)
                 out = _wire(installation, broker, ledger, servers.processes(), options.compression)
                 _say("warm-up")
-                _measure(out, "warm-up", 5_000, options.batch)
+                _measure(out, "warm-up", WARM_UP, options.batch)
                 for number in range(options.repeats):
                     _say(f"{options.events} events, {number + 1} of {options.repeats}")
                     rows.append(_measure(out, f"run-{number}", options.events, options.batch))
-                _check_topic(
-                    out, {"warm-up": 5_000} | {f"run-{number}": options.events for number in range(options.repeats)}
-                )
+                _check_topic(out, {"warm-up": WARM_UP} | {row.pipeline: row.events for row in rows})
                 installation.manage("check_invariants")
     except (CountsDiffer, LoadFailed, ServerFault) as failure:
         print(f"The benchmark failed. {failure}", file=sys.stderr)
@@ -65,7 +64,7 @@ def main() -> int:
     finally:
         print(machine(versions))
         print(
-            f"{options.workers} workers, {PARTITIONS} partitions, acks=all. Ten rules, one match, one message an event.\n"
+            f"{options.workers} workers, {PARTITIONS} partitions, acks=all. Ten rules, one match, one message each.\n"
         )
         print(render(rows))
     return 0

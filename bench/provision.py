@@ -1,6 +1,7 @@
 """Puts the benchmark's objects into an installation: ``python -m bench.provision SPACE OUTLET``, in its environment.
 
-OUTLET is JSON: ``type`` and ``config`` of the connector, ``params`` of the action. The connector, one action, and ten rules on one event type of whose conditions exactly one matches an event.
+OUTLET is JSON: ``type`` and ``config`` of the connector, ``params`` of the action. There are the connector, one action,
+and ten rules on one event type of whose conditions exactly one matches an event.
 Prints an API key of the space.
 """
 
