@@ -149,6 +149,7 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     categories: ClassVar[tuple[str, ...]]
     icon: ClassVar[str]  # a Material Symbols name
     is_remote: ClassVar[bool] = True  # whether messages leave this installation, over a network that may fail
+    batch: ClassVar[int] = 1  # messages that it sends in one request: so many times the usual number are under way
     kibana_id: ClassVar[str] = ""  # of the connector type in Kibana that this one stands for, if any
     config_model: type[ConfigT]
     secrets_model: type[SecretsT]
