@@ -59,8 +59,9 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message that came in. ``properties`` and ``user_properties`` are empty with MQTT 3.1.1.
+    """A message that came in. ``content_type`` and ``user_properties`` are empty with MQTT 3.1.1.
 
+    ``retain`` says that the broker had kept it from before the subscription, ``dup`` that it sends it again.
     ``session``, ``connection`` and ``packet`` say to whom it is acknowledged: they are of no use to anybody else.
     """
 
@@ -185,10 +186,7 @@ class MqttClient:
             return
         if self.session.version == "5":
             retained = _IF_NEW if only_new else _ALWAYS
-            wanted: list[Any] = [
-                (topic, SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=retained))
-                for topic, qos in topics
-            ]
+            wanted: list[Any] = [(topic, SubscribeOptions(qos=qos, retainHandling=retained)) for topic, qos in topics]
         else:
             wanted = list(topics)
         _, packet = self._paho.subscribe(wanted)

@@ -223,7 +223,7 @@ class SourceAdmin(TypedModelAdmin):
         return found or (source.connector if source else None)
 
     def _offered(self, request: HttpRequest, space_id: int | None) -> QuerySet[Connector]:
-        """Return the connectors that a source in the space may have; without a space, in any that one may be added to."""
+        """Return the connectors that a source in the space may have; without one, in any that one may be added to."""
         seen = scoped(Connector).plain(request).filter(type__in=all_types())
         if space_id is not None:
             return seen.filter(pk__in=Connector.objects.usable_in(space_id).order_by().values("pk"))
