@@ -46,28 +46,29 @@ class Channel:
         """Send each request; yield it with what became of it as that is known, in any order.
 
         ``requests`` is pulled lazily: one each time there is room under ``concurrency``, and while others are under
-        way, none before ``wait`` says that it is to be had. Closing the iterator drops what is under way.
+        way, none before ``wait`` says that it is to be had. An iterator that has none now may have one later: it is
+        asked again while others are under way. Closing the iterator drops what is under way.
         """
         self._multi.setopt(pycurl.M_MAXCONNECTS, concurrency)
         waiting = iter(requests)
         try:
-            more = True
-            while more or self._active:
+            while True:
                 pause = 0.0
-                while more and len(self._active) < concurrency:
+                while len(self._active) < concurrency:
                     if wait is not None and self._active and (pause := wait()) > 0:
                         break
                     request = next(waiting, None)
                     if request is None:
-                        more = False
-                    elif failure := self._start(request):
+                        break
+                    if failure := self._start(request):
                         yield request, failure
-                if self._active:
-                    self._multi.perform()
-                    finished = self._finished()
-                    if not finished:
-                        self._wait(pause)
-                    yield from finished
+                if not self._active:
+                    return
+                self._multi.perform()
+                finished = self._finished()
+                if not finished:
+                    self._wait(pause)
+                yield from finished
         finally:
             for curl, slot in self._active.items():
                 self._multi.remove_handle(curl)

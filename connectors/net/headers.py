@@ -20,6 +20,7 @@ RESERVED: Final = frozenset(
         "transfer-encoding",
         "upgrade",
         "webhook-id",
+        "webhook-ids",
         "webhook-signature",
         "webhook-timestamp",
     }

@@ -42,7 +42,12 @@ class Secrets(BaseModel):
 class Params(BaseModel):
     """Base of what an action says: every string in it is a template until it is rendered."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+def is_template(text: str) -> bool:
+    """Whether a value of params may become another when it is rendered: its check then waits until it is sent."""
+    return "{{" in text or "{%" in text
 
 
 @dataclass(frozen=True, slots=True)

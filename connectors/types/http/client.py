@@ -3,7 +3,8 @@
 import re
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -17,10 +18,13 @@ from connectors.net.terms import Overrides, Proxy, Terms
 from connectors.net.urls import BadUrl
 from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
+from connectors.types.conversations import BadMessage
+from connectors.types.http.batches import batch_id, join_bodies
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.oauth2 import TokenSource
-from connectors.types.http.schemas import JSON_TYPE, HttpConfig, HttpParams
+from connectors.types.http.schemas import HttpConfig, HttpParams
 from connectors.types.http.signing import sign
+from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
 from connectors.version import VERSION
 
@@ -33,10 +37,6 @@ _DOT_SEGMENT: Final = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
 _QUERY_SAFE: Final = "/%:@!$'()*,;~?"
 _KEYS_KEPT: Final = 60.0  # seconds after which signing keys are looked at again: a former one may have ended
-
-
-class BadMessage(ValueError):
-    """These params make no request."""
 
 
 class Client:
@@ -80,26 +80,40 @@ class Client:
 
     def request(self, message: Message[HttpParams]) -> Request:
         """Return the request for a message; raise BadMessage, or NoToken when no access token can be had."""
+        return self._request(message, message.webhook_id, _write_body(message.params.body))
+
+    def batch_request(self, messages: Sequence[Message[HttpParams]]) -> Request:
+        """Return one request for messages that differ in their bodies only; raise BadMessage or NoToken."""
+        first = messages[0]
+        ids = [message.webhook_id for message in messages]
+        bodies = [_write_body(message.params.body) or b"" for message in messages]
+        content_type = content_type_of(first.params.headers) or content_type_of(self.connection.config.headers)
+        request = self._request(first, batch_id(ids), join_bodies(bodies, content_type))
+        return replace(request, headers={**request.headers, "webhook-ids": ",".join(ids)})
+
+    def sends_no_body(self, params: HttpParams) -> bool:
+        """Whether the request of such a message has no body."""
+        return params.body is None or (params.method or self.connection.config.method) == "GET"
+
+    def _request(self, message: Message[HttpParams], webhook_id: str, written: bytes | None) -> Request:
         params = message.params
         timestamp = str(int(time.time()))
-        headers = {**self._headers, "webhook-id": message.webhook_id, "webhook-timestamp": timestamp}
+        headers = {**self._headers, "webhook-id": webhook_id, "webhook-timestamp": timestamp}
         if message.hop:
             headers[HOP_HEADER] = str(message.hop + 1)
         if params.headers:
             self._add_headers(headers, params.headers)
         method = params.method or self.connection.config.method
-        body = None if method == "GET" else _write_body(params.body)
+        body = None if method == "GET" else written
         if body is None:
             del headers["content-type"]
         if self.connection.config.signed:
-            headers["webhook-signature"] = sign(self._signing_keys(), message.webhook_id, timestamp, body)
+            headers["webhook-signature"] = sign(self._signing_keys(), webhook_id, timestamp, body)
         if self.tokens is not None:
             headers["authorization"] = self.tokens.header()
         terms = self.terms
         timeout = terms.timeout if message.timeout is None else min(message.timeout, self._limit)
-        return Request(
-            method, self._url(params), headers, body, timeout, terms.tls, terms.proxy, terms.max_body, message
-        )
+        return Request(method, self._url(params), headers, body, timeout, terms.tls, terms.proxy, terms.max_body)
 
     def probe_request(self, timeout: float) -> Request:
         """Return a request that asks whether the system is there and says nothing to it; raise NoToken."""
@@ -140,6 +154,13 @@ class Client:
         if self._query:
             pairs.insert(0, self._query)
         return f"{url}?{'&'.join(pairs)}" if pairs else url
+
+
+def content_type_of(headers: object) -> str:
+    """Return the content type that stands among headers; empty when none does."""
+    if not isinstance(headers, dict):
+        return ""
+    return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
 
 
 def overrides_of(connection: HttpConnection) -> Overrides:

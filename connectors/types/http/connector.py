@@ -3,22 +3,22 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome
 from connectors.steps import Step
-from connectors.types.base import Adopted, ConnectorType, Message, TemplateFormat
-from connectors.types.http.client import Client, HttpConnection
+from connectors.types.base import Adopted, ConnectorType, Message, Paced, TemplateFormat
+from connectors.types.conversations import hold
+from connectors.types.http.client import Client, HttpConnection, content_type_of
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.kibana import adopt_webhook
-from connectors.types.http.outcomes import clean
-from connectors.types.http.probing import probe_http
-from connectors.types.http.schemas import DEFAULT_TIMEOUT, JSON_TYPE, HttpConfig, HttpParams
+from connectors.types.http.probing import probe_client
+from connectors.types.http.schemas import HttpConfig, HttpParams, is_json, is_ndjson
 from connectors.types.http.sending import Sending
 from connectors.types.http.signing import succeed
+from connectors.types.http_fields import DEFAULT_TIMEOUT
 from spaces.errors import FieldError
 
 _MAX_CLIENTS: Final = 256
@@ -81,8 +81,9 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
     def template_format(self, config: HttpConfig, params: dict[str, Any], field: str) -> TemplateFormat:
         if field in {"path", "query"}:
             return "url"
-        if field == "body" and _is_json(_content_type(params.get("headers")) or _content_type(config.headers)):
-            return "json"
+        if field == "body":
+            content_type = content_type_of(params.get("headers")) or content_type_of(config.headers)
+            return "json" if is_json(content_type) or is_ndjson(content_type) else "text"
         return "text"
 
     def adopt(self, config: Mapping[str, Any]) -> Adopted:
@@ -96,15 +97,16 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
         if refusal := client.refusal:
             yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
             return
-        yield from Sending(client, messages).outcomes(
-            (self.id, connection.id, connection.version), connection.concurrency
+        sending = Sending(client, messages)
+        yield from hold(
+            sending,
+            key=(self.id, connection.id, connection.version),
+            concurrency=connection.concurrency,
+            wait=sending.wait if isinstance(messages, Paced) else None,
         )
 
     def probe(self, connection: HttpConnection, *, timeout: float) -> Iterator[Step]:
-        client = self._client(connection)
-        for step in probe_http(client, timeout=timeout):
-            # What the system says stands in a detail: it may say a secret back.
-            yield replace(step, detail=clean(step.detail, client.masker))
+        return probe_client(self._client(connection), timeout=timeout)
 
     def _client(self, connection: HttpConnection) -> Client:
         policy = NetworkPolicy.current()
@@ -126,14 +128,3 @@ def _why_refused(url: str) -> str:
     except (BadUrl, BlockedTarget) as error:
         return str(error)
     return ""
-
-
-def _content_type(headers: object) -> str:
-    if not isinstance(headers, dict):
-        return ""
-    return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
-
-
-def _is_json(content_type: str) -> bool:
-    essence = (content_type or JSON_TYPE).partition(";")[0].strip().lower()
-    return essence == JSON_TYPE or essence.endswith("+json")

@@ -11,7 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from connectors.net.certificates import read_key, read_pkcs12
 from connectors.net.headers import check_name, check_value
 from connectors.types.base import Secrets
-from connectors.types.http.schemas import MAX_PEM, PEM
+from connectors.types.http_fields import MAX_PEM, PEM
 
 _SIGNING_PREFIX: Final = "whsec_"
 _SHORTEST_KEY: Final = 24  # bytes, as Standard Webhooks asks

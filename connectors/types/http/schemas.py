@@ -8,17 +8,15 @@ from connectors.net.headers import check_name, check_value
 from connectors.net.tls import check_certificates
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Config, Params
+from connectors.types.http_fields import DEFAULT_TIMEOUT, JSON_TYPE, MAX_PEM, PEM, Verify
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
-Verify = Literal["default", "full", "certificate", "none"]
 ClientAuth = Literal["header", "body"]
 ProbeMethod = Literal["HEAD", "GET", "OPTIONS", "none"]
 
-DEFAULT_TIMEOUT = 15.0  # seconds
-JSON_TYPE = "application/json"
-MAX_PEM = 256 * 1024
-PEM: dict[str, JsonValue] = {"contentMediaType": "application/x-pem-file"}
+NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"})
+MAX_BATCH = 100  # whose ids fit one header
 _TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
@@ -236,6 +234,17 @@ class HttpParams(Params):
         description="A text, sent as it is, or a JSON value. null sends no body. GET never sends one.",
     )
 
+    batch_size: int = Field(
+        1,
+        title="Batch size",
+        description=(
+            "Up to so many messages go in one request, as a JSON array or, where the content type says so, as NDJSON. "
+            "For receivers that take it. What is due at the same time goes together; nothing waits for a batch to fill."
+        ),
+        ge=1,
+        le=MAX_BATCH,
+    )
+
     @field_validator("headers")
     @classmethod
     def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
@@ -244,3 +253,18 @@ class HttpParams(Params):
             if "{" not in value:  # or else it may be a template, and is checked when it is sent
                 check_value(name, value)
         return headers
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON; none means the usual one, which is."""
+    essence = _essence(content_type)
+    return essence == JSON_TYPE or essence.endswith("+json")
+
+
+def is_ndjson(content_type: str) -> bool:
+    """Whether a body of this content type is lines of JSON."""
+    return _essence(content_type) in NDJSON_TYPES
+
+
+def _essence(content_type: str) -> str:
+    return (content_type or JSON_TYPE).partition(";")[0].strip().lower()

@@ -35,10 +35,13 @@ _SPECIAL: Final[dict[int, Reason]] = {
 _decoder = getincrementaldecoder("utf-8")
 
 
-def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
+def outcome(
+    key: int, request: Request, result: Result, masker: Masker, *, reason: Reason | None = None, detail: str = ""
+) -> Outcome:
     """Return the outcome of one exchange, fit for the event log: masked and JSON-safe.
 
-    The request's tag is its message.
+    ``key`` is the message's. ``reason`` and ``detail`` are for systems whose answers say more than their status;
+    ``detail`` is masked here.
     """
     summary = {
         "method": request.method,
@@ -46,14 +49,14 @@ def outcome(request: Request, result: Result, masker: Masker) -> Outcome:
         "bytes": len(request.body) if request.body else 0,
     }
     if isinstance(result, Failure):
-        detail = clean(result.detail, masker)
-        return Outcome(request.tag.key, result.reason, detail, duration=result.duration, request=summary)
-    reason = reason_for(result.status)
+        said = clean(result.detail, masker)
+        return Outcome(key, result.reason, said, duration=result.duration, request=summary)
+    reason = reason or reason_for(result.status)
     wait = result.headers.get("retry-after")
     return Outcome(
-        request.tag.key,
+        key,
         reason,
-        _explain_redirect(result, masker) if reason is Reason.BAD_CONFIG else _status_line(result.status),
+        clean(detail, masker) or _explain(result, masker),
         parse_retry_after(wait) if wait and not reason.is_ok else None,
         result.duration,
         summary,
@@ -94,7 +97,9 @@ def clean(text: str, masker: Masker, *, is_cut: bool = False) -> str:
     return masker.mask(text.replace("\0", ""), is_cut=is_cut)
 
 
-def _explain_redirect(response: Response, masker: Masker) -> str:
+def _explain(response: Response, masker: Masker) -> str:
+    if not 300 <= response.status < 400:
+        return _status_line(response.status)
     location = clean(response.headers.get("location", "")[:_MAX_HEADER], masker)
     where = f", it points to {location}" if location else ""
     return f"{_status_line(response.status)}: redirects are not followed{where}."

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from connectors.net.exchange import Request, Response
 from connectors.net.terms import KEPT_BODY
 from connectors.outcomes import Outcome, Reason
-from connectors.types.base import Message
-from connectors.types.http.outcomes import MAX_RETRY_AFTER, outcome, parse_retry_after, reason_for
-from connectors.types.http.schemas import HttpParams
+from connectors.types.answers import MAX_RETRY_AFTER, outcome, parse_retry_after, reason_for
 from connectors.types.masking import MASK, Masker
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -42,8 +40,8 @@ def judge(
     is_cut: bool = False,
     secrets: tuple[str, ...] = (),
 ) -> Outcome:
-    request = Request("POST", "https://hooks.example.com/a?b=c", {}, b"12345", tag=Message(7, "msg_7", HttpParams()))
-    return outcome(request, Response(status, headers or {}, body, is_cut, 0.25), Masker(secrets))
+    request = Request("POST", "https://hooks.example.com/a?b=c", {}, b"12345")
+    return outcome(7, request, Response(status, headers or {}, body, is_cut, 0.25), Masker(secrets))
 
 
 def test_a_status_means_one_thing() -> None:
@@ -142,8 +140,8 @@ def test_a_secret_in_utf_16_is_masked() -> None:
 
 
 def test_a_secret_in_the_url_is_masked() -> None:
-    request = Request("GET", "https://hooks.example.com/?key=hunter22", {}, tag=Message(1, "msg_1", HttpParams()))
-    told = outcome(request, Response(200, {}, b"", False, 0.1), Masker(["hunter22"]))
+    request = Request("GET", "https://hooks.example.com/?key=hunter22", {})
+    told = outcome(1, request, Response(200, {}, b"", False, 0.1), Masker(["hunter22"]))
     assert told.request["url"] == f"https://hooks.example.com/?key={MASK}"
 
 

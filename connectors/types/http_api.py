@@ -1,0 +1,205 @@
+"""The base of connector types that speak one system's API over HTTP.
+
+A type says where the system is, how it is greeted, what a message asks of it and what the answers mean. Network policy,
+concurrency, timeouts, masking and the steps of a test are the same for all.
+"""
+
+import threading
+import time
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from pydantic import Field, field_validator
+
+from connectors.net.exchange import Request, Response, Result
+from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
+from connectors.net.terms import Overrides
+from connectors.net.tls import check_certificates
+from connectors.net.urls import BadUrl, parse_url
+from connectors.outcomes import Outcome, Reason
+from connectors.steps import Step
+from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
+from connectors.types.conversations import BadMessage, Conversation, hold
+from connectors.types.http_fields import DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
+from connectors.types.http_probe import Probe, probe_http, status_step
+from connectors.types.sites import Site
+from spaces.errors import FieldError
+
+_MAX_SITES: Final = 256
+
+Exchange = Generator[Request, Result, Outcome]
+
+
+class HttpApiConfig(Config):
+    """What every connector to an HTTP API has settings for."""
+
+    timeout: float = Field(
+        DEFAULT_TIMEOUT,
+        title="Timeout",
+        description="Seconds for a whole message, from connecting to the last byte of the last answer.",
+        ge=1,
+        le=300,
+    )
+    verify: Verify = Field(
+        "default",
+        title="TLS verification",
+        description=(
+            "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
+            "none: nothing, for tests only."
+        ),
+    )
+    ca: str = Field(
+        "",
+        title="Certificate authorities",
+        description="PEM. Trusted in place of those of the installation.",
+        max_length=MAX_PEM,
+        json_schema_extra=PEM,
+    )
+
+    @field_validator("ca")
+    @classmethod
+    def _is_pem(cls, value: str) -> str:
+        if "PRIVATE KEY" in value:
+            raise ValueError("A private key has no place here.")
+        if value:
+            check_certificates(value)
+        return value
+
+
+ApiConfigT = TypeVar("ApiConfigT", bound=HttpApiConfig)
+
+
+class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
+    """A connector type whose every message is one conversation with one site."""
+
+    def __init__(self) -> None:
+        self._sites: OrderedDict[int, Site[ApiConfigT, SecretsT]] = OrderedDict()  # longest unused first
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def base_url(self, config: ApiConfigT, secrets: SecretsT) -> str:
+        """Return the address that all requests begin with; empty when it is a secret that is missing."""
+
+    @abstractmethod
+    def converse(self, site: Site[ApiConfigT, SecretsT], message: Message[ParamsT]) -> Exchange:
+        """Yield each request, be sent what became of it, return the outcome. May raise BadMessage.
+
+        All requests of a message end within the connector's timeout, or the message's.
+        """
+
+    def headers(self, config: ApiConfigT, secrets: SecretsT) -> Mapping[str, str]:
+        """Return the headers of every request, secrets among them; names in lower case."""
+        return {}
+
+    def derived_secrets(self, config: ApiConfigT, secrets: SecretsT) -> list[str]:
+        """Return what tells a secret and is none of its plaintexts, such as credentials put together."""
+        return []
+
+    def probe_request(self, site: Site[ApiConfigT, SecretsT]) -> Request:
+        """Return a request that asks whether the system is there and accepts the credentials, and changes nothing."""
+        return site.request("GET")
+
+    def judge(self, site: Site[ApiConfigT, SecretsT], request: Request, response: Response) -> Iterator[Step]:
+        """Yield what the answer to the probe's request means. ``site.ask`` asks more."""
+        yield status_step(request.method, response.status)
+
+    def targets(self, config: ApiConfigT) -> frozenset[str]:
+        try:
+            origin, _ = parse_url(self.base_url(config, self.secrets_model()))
+        except BadUrl:
+            return frozenset()  # the address is itself a secret
+        return frozenset({f"{origin.scheme}://{origin.host}:{origin.port}"})
+
+    def check(self, config: ApiConfigT) -> list[FieldError]:
+        url = self.base_url(config, self.secrets_model())
+        if not url:
+            return []
+        pointer = self.url_pointer
+        try:
+            NetworkPolicy.current().check_url(url)
+            limit = policy_for(url).timeout
+        except (BadUrl, BlockedTarget) as error:
+            return [FieldError(pointer, str(error))]
+        # The default stands for "as long as usual" and gives way to a lower limit without a word.
+        if config.timeout > limit and config.timeout != type(config).model_fields["timeout"].default:
+            return [FieldError("/timeout", f"Use at most {limit:g} s: the installation sets the limit.")]
+        return []
+
+    @property
+    def url_pointer(self) -> str:
+        """Where in the config the address stands."""
+        return "/url" if "url" in self.config_model.model_fields else "/api_url"
+
+    def deliver(
+        self, connection: Connection[ApiConfigT, SecretsT], messages: Iterable[Message[ParamsT]]
+    ) -> Iterator[Outcome]:
+        site = self.site(connection)
+        if refusal := site.refusal:
+            yield from (Outcome(message.key, refusal.reason, refusal.detail) for message in messages)
+            return
+        yield from hold(
+            (self._conversation(site, message) for message in messages),
+            key=site.key,
+            concurrency=connection.concurrency,
+            wait=messages.wait if isinstance(messages, Paced) else None,
+        )
+
+    def probe(self, connection: Connection[ApiConfigT, SecretsT], *, timeout: float) -> Iterator[Step]:
+        site = self.site(connection)
+        until = time.monotonic() + timeout
+
+        def request(left: float) -> Request:
+            asked = self.probe_request(site)
+            asked.timeout = min(asked.timeout, left)
+            return asked
+
+        def judge(request: Request, response: Response) -> Iterator[Step]:
+            site.ask_until = until
+            return self.judge(site, request, response)
+
+        return probe_http(
+            Probe(site.base, site.policy, site.terms.proxy, lambda: site.masker, request, judge), timeout=timeout
+        )
+
+    def site(self, connection: Connection[ApiConfigT, SecretsT]) -> Site[ApiConfigT, SecretsT]:
+        """Return where a connection leads, worked out once for each of its versions."""
+        policy = NetworkPolicy.current()
+        with self._lock:
+            site = self._sites.get(connection.id)
+            # Compared as a whole: a row's id and version come again where a database was restored.
+            if site is None or site.connection != connection or site.policy != policy:
+                site = self._open(connection, policy)
+            self._sites[connection.id] = site
+            self._sites.move_to_end(connection.id)
+            if len(self._sites) > _MAX_SITES:
+                self._sites.popitem(last=False)
+            return site
+
+    def _open(self, connection: Connection[ApiConfigT, SecretsT], policy: NetworkPolicy) -> Site[ApiConfigT, SecretsT]:
+        config, secrets = connection.config, connection.secrets
+        return Site(
+            (self.id, connection.id, connection.version),
+            connection,
+            policy,
+            self.base_url(config, secrets),
+            Overrides(
+                verify=None if config.verify == "default" else config.verify,
+                ca=config.ca or None,
+                timeout=config.timeout,
+            ),
+            self.headers(config, secrets),
+            self.derived_secrets(config, secrets),
+        )
+
+    def _conversation(self, site: Site[ApiConfigT, SecretsT], message: Message[ParamsT]) -> Conversation:
+        began = time.monotonic()
+        try:
+            outcome = yield from self.converse(site, message)
+        except BadMessage as error:
+            outcome = Outcome(message.key, Reason.TEMPLATE_ERROR, str(error))
+        else:
+            outcome = replace(outcome, duration=time.monotonic() - began)
+        return (outcome,)

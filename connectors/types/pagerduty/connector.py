@@ -1,0 +1,108 @@
+"""The PagerDuty connector type: one event a message, as the Events API v2 takes it.
+
+Source: PagerDuty, Events API v2, "Send an Alert Event", and "Events API v2 Overview" for limits and answers: 202 when
+an event was taken, 400 for a bad one, 429 past the rate limit; an event has at most 512 KB.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from connectors.net.exchange import Request, Response
+from connectors.steps import Step
+from connectors.types.base import Message
+from connectors.types.conversations import BadMessage
+from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.pagerduty.schemas import (
+    EVENT_ACTIONS,
+    SEVERITIES,
+    PagerDutyConfig,
+    PagerDutyParams,
+    PagerDutySecrets,
+)
+from connectors.types.sites import Site, read_object, write_json
+
+MAX_EVENT: Final = 512 * 1024  # bytes
+_MAX_SUMMARY: Final = 1024
+_MAX_DEDUP_KEY: Final = 255
+
+PagerDutySite = Site[PagerDutyConfig, PagerDutySecrets]
+
+
+class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, PagerDutyParams]):
+    """Triggers, acknowledges and resolves incidents."""
+
+    id = "pagerduty"
+    name = "PagerDuty"
+    description = "Triggers, acknowledges and resolves incidents in PagerDuty."
+    categories = ("incidents",)
+    icon = "notifications_active"
+    kibana_id = ".pagerduty"
+    config_model = PagerDutyConfig
+    secrets_model = PagerDutySecrets
+    params_model = PagerDutyParams
+
+    def base_url(self, config: PagerDutyConfig, secrets: PagerDutySecrets) -> str:
+        return config.api_url
+
+    def missing_secrets(self, config: PagerDutyConfig, secrets: PagerDutySecrets) -> list[str]:
+        return [] if secrets.routing_key else ["routing_key"]
+
+    def converse(self, site: PagerDutySite, message: Message[PagerDutyParams]) -> Exchange:
+        event = _event(site, message)
+        body = write_json(event)
+        if len(body) > MAX_EVENT:
+            raise BadMessage(f"The event has {len(body)} bytes; PagerDuty takes {MAX_EVENT}.")
+        request = site.request("POST", json=event, message=message)
+        result = yield request
+        detail = _explain(result) if isinstance(result, Response) else ""
+        return site.outcome(message, request, result, detail=detail)
+
+    def judge(self, site: PagerDutySite, request: Request, response: Response) -> Iterator[Step]:
+        # The endpoint takes events only, and each of them counts: a key shows to be right with the first one.
+        if response.status >= 500:
+            yield from super().judge(site, request, response)
+        else:
+            yield Step("status", f"HTTP {response.status}: PagerDuty answers. Its key is checked with the first event.")
+
+
+def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, Any]:
+    params, key = message.params, site.secrets.routing_key
+    if params.event_action not in EVENT_ACTIONS:
+        raise BadMessage(f"event_action is {params.event_action!r}; use one of {', '.join(EVENT_ACTIONS)}.")
+    if len(params.dedup_key) > _MAX_DEDUP_KEY:
+        raise BadMessage(f"dedup_key has {len(params.dedup_key)} characters; PagerDuty takes {_MAX_DEDUP_KEY}.")
+    event: dict[str, Any] = {
+        "routing_key": key.get_secret_value() if key else "",
+        "event_action": params.event_action,
+        "dedup_key": params.dedup_key or message.webhook_id,
+    }
+    if params.event_action != "trigger":
+        if not params.dedup_key:
+            raise BadMessage(f"dedup_key is empty: PagerDuty needs it to {params.event_action}.")
+        return event
+    if params.severity not in SEVERITIES:
+        raise BadMessage(f"severity is {params.severity!r}; use one of {', '.join(SEVERITIES)}.")
+    payload = {
+        "summary": (params.summary or "No summary provided.")[:_MAX_SUMMARY],
+        "source": params.source or "Switchyard",
+        "severity": params.severity,
+        "timestamp": params.timestamp,
+        "component": params.component,
+        "group": params.group,
+        "class": params.class_,
+        "custom_details": params.custom_details,
+    }
+    event["payload"] = {name: value for name, value in payload.items() if value}
+    event["client"] = "Switchyard"
+    if params.links:
+        event["links"] = [link.model_dump() for link in params.links]
+    return event
+
+
+def _explain(response: Response) -> str:
+    said = read_object(response)
+    errors = said.get("errors")
+    what = "; ".join(str(error) for error in errors) if isinstance(errors, list) else ""
+    if response.status == 202:
+        return f"PagerDuty took the event for {said.get('dedup_key', 'its key')}."
+    return f"HTTP {response.status}: {said.get('message', 'no message')}. {what}".strip()

@@ -1,0 +1,134 @@
+"""Events reach PagerDuty as its Events API v2 takes them.
+
+Source: developer.pagerduty.com, "Send an Alert Event" and "Events API v2 Overview".
+"""
+
+from typing import Any
+
+import pytest
+
+from connectors.outcomes import Outcome, Reason
+from connectors.types.base import Connection, Message
+from connectors.types.pagerduty import connector_type
+from connectors.types.pagerduty.schemas import PagerDutyConfig, PagerDutyParams, PagerDutySecrets
+from tests.vendors import Answer, Call, Vendor, vendor
+
+KEY = "R0UT1NGKEY0000000000000000000000"
+FIELDS = {"routing_key", "event_action", "dedup_key", "payload", "images", "links", "client", "client_url"}
+PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
+
+
+def pagerduty(call: Call) -> Answer:
+    assert (call.method, call.path) == ("POST", "/v2/enqueue")
+    assert call.headers["content-type"] == "application/json"
+    event = call.json
+    assert event.keys() <= FIELDS
+    assert event["event_action"] in {"trigger", "acknowledge", "resolve"}
+    assert 0 < len(event["dedup_key"]) <= 255
+    if event["routing_key"] != KEY:
+        return Answer(400, {"status": "invalid event", "message": "Event object is invalid", "errors": ["bad key"]})
+    if event["event_action"] == "trigger":
+        payload = event["payload"]
+        assert payload.keys() <= PAYLOAD
+        assert 0 < len(payload["summary"]) <= 1024
+        assert payload["severity"] in {"critical", "error", "warning", "info"}
+        assert payload["source"]
+        for link in event.get("links", []):
+            assert link["href"]
+    return Answer(202, {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]})
+
+
+def deliver(running: Vendor, params: dict[str, Any], key: str = KEY) -> Outcome:
+    connection = Connection(
+        1,
+        1,
+        PagerDutyConfig(api_url=f"{running.url}/v2/enqueue"),
+        PagerDutySecrets.model_validate({"routing_key": key}),
+    )
+    message = Message(7, "0d9f", PagerDutyParams.model_validate(params))
+    (outcome,) = connector_type.deliver(connection, [message])
+    return outcome
+
+
+def test_a_trigger_carries_every_field() -> None:
+    with vendor(pagerduty) as running:
+        outcome = deliver(
+            running,
+            {
+                "dedup_key": "disk/7",
+                "summary": "x" * 2000,
+                "source": "web-7",
+                "severity": "critical",
+                "timestamp": "2026-11-30T08:00:00Z",
+                "component": "disk",
+                "group": "prod",
+                "class": "full",
+                "links": [{"href": "https://example.com", "text": "console"}],
+                "custom_details": {"free": 0},
+            },
+        )
+    assert outcome.reason is Reason.OK
+    assert outcome.detail == "PagerDuty took the event for disk/7."
+    sent = running.calls[0].json
+    assert sent["dedup_key"] == "disk/7"
+    assert len(sent["payload"].pop("summary")) == 1024
+    assert sent["payload"] == {
+        "source": "web-7",
+        "severity": "critical",
+        "timestamp": "2026-11-30T08:00:00Z",
+        "component": "disk",
+        "group": "prod",
+        "class": "full",
+        "custom_details": {"free": 0},
+    }
+    assert sent["links"] == [{"href": "https://example.com", "text": "console"}]
+
+
+def test_a_retry_of_a_trigger_without_a_key_opens_no_second_incident() -> None:
+    with vendor(pagerduty) as running:
+        for _ in range(2):
+            deliver(running, {"summary": "s", "source": "x"})
+    assert {call.json["dedup_key"] for call in running.calls} == {"0d9f"}
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "resolve"])
+def test_acknowledge_and_resolve_carry_the_key_alone(action: str) -> None:
+    with vendor(pagerduty) as running:
+        assert deliver(running, {"event_action": action, "dedup_key": "disk/7"}).reason is Reason.OK
+    assert running.calls[0].json == {"routing_key": KEY, "event_action": action, "dedup_key": "disk/7"}
+
+
+def test_a_refused_key_is_told_with_what_pagerduty_says() -> None:
+    with vendor(pagerduty) as running:
+        outcome = deliver(running, {"summary": "s", "source": "x"}, key="wrong-key")
+    assert outcome.reason is Reason.PERMANENT_4XX
+    assert outcome.detail == "HTTP 400: Event object is invalid. bad key"
+
+
+def test_past_the_rate_limit_the_event_waits() -> None:
+    with vendor(lambda _: Answer(429, {"message": "Requests are throttled"}, {"retry-after": "30"})) as running:
+        outcome = deliver(running, {"summary": "s", "source": "x"})
+    assert (outcome.reason, outcome.retry_after) == (Reason.RETRY_429, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"event_action": "{{ event.data.what }}"}, "event_action"),
+        ({"severity": "{{ fatal }}"}, "severity"),
+        ({"event_action": "resolve"}, "dedup_key"),
+        ({"dedup_key": "k" * 256}, "dedup_key"),
+    ],
+)
+def test_what_templates_yield_is_checked_with_the_field_named(params: dict[str, Any], said: str) -> None:
+    with vendor(pagerduty) as running:
+        outcome = deliver(running, params)
+    assert outcome.reason is Reason.TEMPLATE_ERROR
+    assert said in outcome.detail
+    assert not running.calls
+
+
+@pytest.mark.parametrize("params", [{"severity": "fatal"}, {"event_action": "open"}])
+def test_a_value_that_pagerduty_does_not_know_is_refused_when_saved(params: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Use one of"):
+        PagerDutyParams.model_validate(params)
