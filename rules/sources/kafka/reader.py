@@ -7,10 +7,6 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from connectors.net.brokers import vet
-from connectors.types.kafka.outcomes import explain, reason_for
-from connectors.types.kafka.settings import access_of, client_settings, token_for
-from connectors.types.oauth2 import NoToken
-
 from connectors.net.dialling import CannotConnect
 from connectors.net.kafka import Fault
 from connectors.net.kafka_consumer import GroupConsumer, Record
@@ -18,6 +14,9 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.resolver import NameNotFound
 from connectors.outcomes import Reason
 from connectors.types.answers import clean
+from connectors.types.kafka.outcomes import explain, reason_for
+from connectors.types.kafka.settings import access_of, client_settings, token_for
+from connectors.types.oauth2 import NoToken
 from rules.sources.base import Message, Reader, Subscription
 from rules.sources.kafka.source import KafkaParams
 

@@ -9,10 +9,9 @@ from hashlib import blake2b
 from typing import Final
 from urllib.parse import quote
 
-from connectors.types.mqtt.sessions import session_of
-
 from connectors.net.dialling import CannotConnect
 from connectors.net.mqtt import MqttClient, QoS, Received, Session
+from connectors.types.mqtt.sessions import session_of
 from rules.sources.base import Message, Reader, Subscription
 from rules.sources.mqtt.source import MqttParams
 
