@@ -10,7 +10,7 @@ from urllib.parse import quote
 import idna
 
 MAX_URL: Final = 2048
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "kafka": 9092}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "kafka": 9092, "mqtt": 1883, "mqtts": 8883}
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?", re.I)
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]|\s")
 _NAME: Final = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
