@@ -21,10 +21,11 @@ from connectors.net.tls import check_certificates
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
+from connectors.types.answers import RESULTS
 from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
 from connectors.types.http_fields import DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
-from connectors.types.http_probe import Probe, probe_http, status_step
+from connectors.types.http_probe import CHECKS, Probe, probe_http, status_step
 from connectors.types.sites import Site
 from spaces.errors import FieldError
 
@@ -74,6 +75,9 @@ ApiConfigT = TypeVar("ApiConfigT", bound=HttpApiConfig)
 
 class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
     """A connector type whose every message is one conversation with one site."""
+
+    checks = CHECKS
+    results = RESULTS
 
     def __init__(self) -> None:
         self._sites: OrderedDict[int, Site[ApiConfigT, SecretsT]] = OrderedDict()  # longest unused first

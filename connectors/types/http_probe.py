@@ -1,7 +1,7 @@
 """The steps of a probe over HTTP: one real request that says nothing, taken apart."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +18,19 @@ from connectors.types.answers import clean, reason_for
 from connectors.types.masking import Masker
 
 SOON: Final = 21  # days before its end from which a certificate is worth a word
+
+# The steps, for the reference: those before anything is asked, and those of the question itself.
+VETTING: Final[Mapping[str, str]] = {
+    "parse": "The address is written as one.",
+    "resolve": "Its host has addresses. Left out where an address stands in place of a name, or a proxy resolves it.",
+    "policy": "The installation allows the target, and the proxy if there is one.",
+}
+ASKING: Final[Mapping[str, str]] = {
+    "connect": "The port takes connections.",
+    "tls": "The certificate is valid and trusted; when it ends. For https only.",
+    "request": "A request that changes nothing is answered.",
+}
+CHECKS: Final[Mapping[str, str]] = {**VETTING, **ASKING, "status": "The status of the answer is a good one."}
 
 _ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
