@@ -38,7 +38,9 @@ def field_lines(model: type[BaseModel]) -> list[FieldLine]:
     return list(_lines(whole, whole.get("$defs", {}), "", ()))
 
 
-def _lines(schema: Schema, definitions: Mapping[str, Schema], prefix: str, within: tuple[str, ...]) -> Iterator[FieldLine]:
+def _lines(
+    schema: Schema, definitions: Mapping[str, Schema], prefix: str, within: tuple[str, ...]
+) -> Iterator[FieldLine]:
     required = schema.get("required", [])
     for name, given in schema.get("properties", {}).items():
         plain = _plain(given, definitions)
@@ -76,7 +78,9 @@ def _kind(schema: Schema, definitions: Mapping[str, Schema]) -> str:
         case {"enum": list() as values}:
             return ", ".join(map(_code, values))
         case {"anyOf": list() as choices}:
-            return " or ".join(dict.fromkeys(_kind(each, definitions) for each in choices if each.get("type") != "null"))
+            return " or ".join(
+                dict.fromkeys(_kind(each, definitions) for each in choices if each.get("type") != "null")
+            )
         case {"format": "password"}:
             return "secret"
         case {"type": "array", "items": dict() as items}:

@@ -50,7 +50,7 @@ def index(types: Iterable[AnyConnectorType]) -> str:
     ]
     parts = [
         "# Connector types",
-        "Each page is made from what the type declares: its fields, what a test of it checks, and what becomes of a message.",
+        "Each page is made from what its type declares: the fields, what a test checks, and what becomes of a message.",
         _table(("type", "id", "what it does", "categories"), rows),
         "[Write a connector type](../write-a-connector-type.md) tells how to add one.",
     ]

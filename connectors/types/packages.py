@@ -57,7 +57,9 @@ def check_declaration(declared: Any) -> None:
     if not isinstance(declared, ConnectorType):
         raise TypeError("it is no instance of ConnectorType")
     if not _ID.fullmatch(declared.id) or len(declared.id) > _LONGEST_ID:
-        raise ValueError(f'the id "{declared.id}" is not words of a-z and 0-9 joined by _, each beginning with a letter')
+        raise ValueError(
+            f'the id "{declared.id}" is not words of a-z and 0-9 joined by _, each beginning with a letter'
+        )
     for name in ("name", "description", "icon"):
         if not isinstance(text := getattr(declared, name), str) or not text:
             raise ValueError(f"{name} is no text")

@@ -1,7 +1,7 @@
 """What a connector type brings along to be tested by the contract.
 
-Each type has a module with ``SCENARIOS`` and ``message(key)``: ``tests.connectors.types.<id>.scenarios``, or for a type of
-another package the one that its entry point of the group ``switchyard.connector_scenarios`` names.
+Each type has a module with ``SCENARIOS`` and ``message(key)``: ``tests.connectors.types.<id>.scenarios``, or for a type
+of another package the one that its entry point of the group ``switchyard.connector_scenarios`` names.
 """
 
 from collections.abc import Callable, Sequence
@@ -68,4 +68,6 @@ def _scenarios(type_id: str) -> ModuleType:
     for entry in entry_points(group=SCENARIOS, name=type_id):
         module: ModuleType = entry.load()
         return module
-    raise LookupError(f'No package has an entry point "{type_id}" of the group {SCENARIOS}, with a module of scenarios.')
+    raise LookupError(
+        f'No package has an entry point "{type_id}" of the group {SCENARIOS}, with a module of scenarios.'
+    )
