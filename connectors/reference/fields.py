@@ -99,7 +99,7 @@ def _kind(schema: Schema, definitions: Mapping[str, Schema]) -> str:
 def _default(schema: Schema) -> str:
     default = schema.get("default")
     # A default that a factory makes stands in no schema, and is an empty list or object.
-    return "" if default in (None, "", [], {}) and default is not False else _code(default)
+    return "" if default in (None, "", [], {}) else _code(default)
 
 
 def _bounds(schema: Schema) -> str:
@@ -116,7 +116,7 @@ def _bounds(schema: Schema) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    return f"{value:,.15g}"
 
 
 def _code(value: Any) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -52,7 +52,7 @@ def packaged_types(own: Mapping[str, AnyConnectorType]) -> Packaged:
     return found
 
 
-def check_declaration(declared: Any) -> None:
+def check_declaration(declared: object) -> None:
     """Raise TypeError or ValueError unless this is a connector type that forms, API and engine can work with."""
     if not isinstance(declared, ConnectorType):
         raise TypeError("it is no instance of ConnectorType")
@@ -63,7 +63,8 @@ def check_declaration(declared: Any) -> None:
     for name in ("name", "description", "icon"):
         if not isinstance(text := getattr(declared, name), str) or not text:
             raise ValueError(f"{name} is no text")
-    if not isinstance(declared.categories, tuple) or not declared.categories:
+    categories: object = declared.categories
+    if not isinstance(categories, tuple) or not categories:
         raise ValueError("categories is no tuple of words")
     for name, base in (("config_model", Config), ("secrets_model", Secrets), ("params_model", Params)):
         model = getattr(declared, name)

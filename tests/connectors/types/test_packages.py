@@ -1,6 +1,6 @@
 """A connector type may come from another package: nothing here is edited, and what is wrong with one stays its own.
 
-The sample package stands in sample_package/; docs/write-a-connector-type.md walks through it.
+The sample package stands in switchyard-ntfy/; docs/write-a-connector-type.md walks through it.
 """
 
 import os
@@ -16,7 +16,7 @@ from connectors.types.packages import GROUP
 from connectors.types.registry import all_types, own_types
 from tests.servers import ROOT
 
-SAMPLE = ROOT / "tests" / "connectors" / "types" / "sample_package"
+SAMPLE = ROOT / "tests" / "connectors" / "types" / "switchyard-ntfy"
 IN_AN_INSTALLATION = SAMPLE / "in_an_installation.py"
 VALID = """
 from connectors.outcomes import Outcome, Reason
