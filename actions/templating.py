@@ -14,7 +14,7 @@ Nothing but JSON data comes in, a missing field is an error, and work and output
 are rounded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -79,22 +79,25 @@ class CompiledParams:
     def render(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return the params with every template rendered; raise TemplateError or RenderedTooLarge.
 
-        ``context`` gives JSON data for each of VARIABLES; it is not changed. What holds no template is shared between
-        renderings: do not change it.
+        ``context`` gives JSON data for each of the variables; it is not changed. What holds no template is shared
+        between renderings: do not change it.
         """
         rendering = _Rendering(context, MAX_OUTPUT - self._size)
         return {name: rendering.fill(value) for name, value in self._fields.items()}
 
 
 def compile_params(
-    params: dict[str, Any], format_of: Callable[[str], TemplateFormat], pointer: str = ""
+    params: dict[str, Any],
+    format_of: Callable[[str], TemplateFormat],
+    pointer: str = "",
+    variables: Collection[str] = VARIABLES,
 ) -> CompiledParams:
     """Compile every string among the values, at any depth; keys are literal.
 
-    ``format_of`` gives the format of a top-level field. Raises InvalidInput with an error for each bad template; its
-    pointer starts with ``pointer``.
+    ``format_of`` gives the format of a top-level field, ``variables`` are the names that the context will have.
+    Raises InvalidInput with an error for each bad template; its pointer starts with ``pointer``.
     """
-    compiler = _Compiler()
+    compiler = _Compiler(variables)
     fields = {
         name: compiler.compile(value, format_of(name), isinstance(value, str), extend(pointer, name))
         for name, value in params.items()
@@ -135,9 +138,10 @@ def _is_compiled(value: Any) -> bool:
 
 
 class _Compiler:
-    """Compiles the strings of one action's params, and gathers what is wrong with them."""
+    """Compiles the strings of some params, and gathers what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Collection[str]) -> None:
+        self._variables = variables
         self.errors: list[FieldError] = []
         self.size = 0  # bytes of the strings that are no templates
         self._environments: dict[TemplateFormat, minijinja.Environment] = {}
@@ -190,9 +194,9 @@ class _Compiler:
             environment.add_template(name, source)
         except minijinja.TemplateError as error:
             raise Fault(_sentence(error), _start(error, source)) from None
-        if unknown := environment.undeclared_variables_in_template(name) - VARIABLES.keys() - FUNCTIONS:
+        if unknown := environment.undeclared_variables_in_template(name) - {*self._variables} - FUNCTIONS:
             place = find_name(tags, unknown)
-            known = ", ".join(VARIABLES)
+            known = ", ".join(self._variables)
             raise Fault(f"“{place.text}” is not known here; there are {known}.", place.start)
         render: Callable[..., str] = partial(environment.render_template, name)
         if path:

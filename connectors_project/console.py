@@ -12,6 +12,7 @@ from django.urls import reverse
 _PAGES = {
     "Connect": [
         ("Connectors", "connectors.connector", "hub"),
+        ("Sources", "rules.source", "input"),
         ("Actions", "actions.action", "send"),
         ("Rules", "rules.rule", "rule"),
     ],

@@ -3,8 +3,11 @@
 import os
 import sys
 import uuid
+from pathlib import Path
+from typing import Final
 
 Command = list[str]
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
 
 
 def web_command(host: str, port: int, workers: int, threads: int) -> Command:
@@ -26,6 +29,11 @@ def worker_command() -> Command:
 def beat_command() -> Command:
     """Wake the workers on schedule. Two at once do no harm, one is enough."""
     return _celery("beat")
+
+
+def sources_command() -> Command:
+    """Read the sources. Two at once share the work or stand in for each other."""
+    return [sys.executable, str(BASE_DIR / "manage.py"), "run_sources"]
 
 
 def _celery(*arguments: str) -> Command:

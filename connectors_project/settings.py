@@ -333,7 +333,14 @@ UNFOLD = {
     "DASHBOARD_CALLBACK": "connectors_project.dashboard.fill",
     "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "connectors_project.console.sidebar"},
     "COMMAND": {
-        "search_models": ["connectors.connector", "actions.action", "rules.rule", "spaces.space", "spaces.apikey"]
+        "search_models": [
+            "connectors.connector",
+            "rules.source",
+            "actions.action",
+            "rules.rule",
+            "spaces.space",
+            "spaces.apikey",
+        ]
     },
 }
 

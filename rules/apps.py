@@ -10,7 +10,8 @@ class RulesConfig(AppConfig):
         from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
         from rules.services.occasions import RuleOccasions
-        from rules.transfer import RuleKind
+        from rules.transfer import RuleKind, SourceKind
 
         register(RuleKind())
+        register(SourceKind())
         occasions.register(RuleOccasions())

@@ -1,10 +1,10 @@
-"""Events, and the rules that watch them."""
+"""Events, where they come from, and the rules that watch them."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 from actions.models import Action
-from connectors.models import Connector
+from connectors.models import REASONS, Connector
 from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
@@ -95,6 +95,85 @@ class Errand(models.Model):
         return self.name
 
 
+class SourceStatus(models.TextChoices):
+    """Whether what happens elsewhere can be expected to come in through a source."""
+
+    UNKNOWN = "unknown"
+    CONNECTED = "connected"
+    WAITING = "waiting"  # connected, but nothing can be taken in now
+    DISCONNECTED = "disconnected"
+    STOPPED = "stopped"  # no process reads it
+    DISABLED = "disabled"
+
+
+class Source(models.Model):
+    """How events come in: what is read through a connector, and which event each message is.
+
+    Written only by rules.services. Its type is that of its connector.
+    """
+
+    public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="sources")
+    connector = models.ForeignKey(Connector, on_delete=models.PROTECT, related_name="sources", null=True, blank=True)
+    lost_connector_id = models.CharField(
+        max_length=MAX_LENGTH, blank=True, default="", editable=False, help_text="Public id of one that was deleted."
+    )
+    type = models.CharField(max_length=64, editable=False)
+    name = models.CharField(max_length=200)
+    params = models.JSONField(default=dict, blank=True)
+    enabled = models.BooleanField(default=True)
+    status = models.CharField(max_length=16, choices=SourceStatus, default=SourceStatus.UNKNOWN, editable=False)
+    status_reason = models.CharField(max_length=20, blank=True, default="", choices=REASONS, editable=False)
+    status_detail = models.TextField(blank=True, default="", editable=False)
+    status_since = models.DateTimeField(db_default=Now(), editable=False)
+    lag = models.BigIntegerField(
+        null=True, editable=False, help_text="Messages that wait to be read; empty where that cannot be known."
+    )
+    accepted_count = models.PositiveBigIntegerField(default=0, editable=False, help_text="Events that were stored.")
+    duplicate_count = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Messages that came again and were known."
+    )
+    refused_count = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Messages that no event could be made of."
+    )
+    last_event_at = models.DateTimeField(null=True, editable=False, help_text="When the last event was stored.")
+    last_refusal = models.TextField(
+        blank=True, default="", editable=False, help_text="Which message was refused last, and why."
+    )
+    last_refusal_at = models.DateTimeField(null=True, editable=False)
+    memory = models.JSONField(default=dict, editable=False, help_text="What its type keeps between connections.")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="source_public_id_in_space")]
+        indexes = [models.Index(fields=["space", "name", "id"], name="source_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SourceReader(models.Model):
+    """What one process says of a source that it reads. It is gone, whatever it said last, once it is not seen."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="readers")
+    process = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=SourceStatus)
+    reason = models.CharField(max_length=20, blank=True, choices=REASONS)
+    detail = models.TextField(blank=True)
+    lag = models.BigIntegerField(null=True)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "process"], name="source_reader_of_process")]
+        indexes = [models.Index(fields=["process"], name="source_reader_process")]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} in {self.process}"
+
+
 class Rule(models.Model):
     """When: a rule type, its params and a condition, and the actions it triggers. Written only by rules.services."""
 
@@ -134,5 +213,7 @@ class RuleAction(models.Model):
         return f"{self.rule} → {self.action}"
 
 
+keep_where_it_is(Source)
+keep_in_same_space(Source, "space", "connector")
 keep_where_it_is(Rule)
 keep_in_same_space(RuleAction, "rule", "action")

@@ -8,6 +8,7 @@ from rules.services.accept import EVALUATE
 from rules.services.own_events import announce_deaths, announce_failing
 from rules.services.quotas import count_stored_events
 from rules.services.retention import delete_old
+from rules.services.source_status import settle_all
 
 
 @shared_task(name=EVALUATE)
@@ -25,9 +26,10 @@ def count() -> None:
 
 @shared_task(name="rules.tasks.announce")
 def announce() -> None:
-    """Make events of deliveries that died or fail again and again."""
+    """Make events of deliveries that died or fail again and again, and of sources that nobody reads any longer."""
     announce_deaths()
     announce_failing()
+    settle_all()
 
 
 @shared_task(name="rules.tasks.delete_old")

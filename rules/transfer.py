@@ -1,4 +1,4 @@
-"""Rules in files."""
+"""Rules and sources in files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,10 @@ from django.db.models import Prefetch, QuerySet
 from pydantic import Field
 
 from actions.models import Action
+from connectors.models import Connector
 from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
-from rules.models import Rule, RuleAction
+from rules.models import Rule, RuleAction, Source
+from rules.services import sources
 from rules.services.rules import create_rule, described, update_rule
 from spaces.models import Space
 from spaces.validation import extend, reject
@@ -72,3 +74,54 @@ class RuleKind(Kind[Rule, RuleDocument]):
 
 def _actions(document: RuleDocument, resolve: Resolve) -> list[Action]:
     return [resolve("action", public_id, extend("/actions", at)) for at, public_id in enumerate(document.actions)]
+
+
+class SourceDocument(ObjectDocument):
+    """A source, with the ID of its connector, null once that was deleted."""
+
+    connector: str | None
+    params: dict[str, Any] = Field(default_factory=dict)
+    enabled: bool = True
+
+
+class SourceKind(Kind[Source, SourceDocument]):
+    """Sources of a space."""
+
+    id = "source"
+    row_model = Source
+    document_model = SourceDocument
+
+    def rows(self, space: Space) -> QuerySet[Source]:
+        return Source.objects.filter(space=space).select_related("connector")
+
+    def describe(self, row: Source) -> dict[str, Any]:
+        return sources.described(row)
+
+    def references(self, document: Mapping[str, Any]) -> list[Reference]:
+        return [Reference("connector", document["connector"])] if document["connector"] else []
+
+    def create(self, space: Space, document: SourceDocument, public_id: str | None, resolve: Resolve) -> Source:
+        return sources.create_source(
+            space,
+            public_id=public_id,
+            name=document.name,
+            connector=_connector(document, resolve),
+            params=document.params,
+            enabled=document.enabled,
+        )
+
+    def overwrite(self, row: Source, document: SourceDocument, resolve: Resolve) -> Source:
+        return sources.update_source(
+            row,
+            name=document.name,
+            connector=_connector(document, resolve),
+            params=document.params,
+            enabled=document.enabled,
+        )
+
+
+def _connector(document: SourceDocument, resolve: Resolve) -> Connector:
+    if document.connector is None:
+        raise reject("/connector", "Its connector was deleted: name another.")
+    found: Connector = resolve("connector", document.connector, "/connector")
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.servers import RedisServer, fresh_database, postgresql, redis_server
 
 
@@ -23,4 +24,18 @@ def database_url(_postgresql: str) -> str:
 def broker() -> Iterator[RedisServer]:
     """A Redis for this test alone, which may stop it."""
     with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaBroker]:
+    """A Kafka for all tests, which take topics of their own and leave it running."""
+    with kafka_broker() as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaBroker]:
+    """A Kafka for this test alone, which may stop it."""
+    with kafka_broker() as server:
         yield server

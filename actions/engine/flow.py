@@ -3,12 +3,11 @@
 import time
 from typing import Final
 
-from django.conf import settings
-
 from actions.engine.pacing import Pacer
 from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
 from connectors.services.circuits import FAULTS
+from connectors.services.opening import concurrency_of
 from connectors.services.watch import Watch
 
 # A connector that nothing is known of gets no more sockets than these; each success adds one, up to its limit.
@@ -34,7 +33,7 @@ class Flow:
 
     def begin(self, connector: Connector) -> None:
         """Take the limits of the connector as it is now."""
-        self.most = connector.max_concurrency or settings.CONNECTOR_CONCURRENCY
+        self.most = concurrency_of(connector)
         if connector.max_per_second != self._configured:
             # Under a name of its own, so that nobody waits for a turn that a former rate gave out.
             self._configured = connector.max_per_second

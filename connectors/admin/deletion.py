@@ -15,7 +15,7 @@ from django.utils.html import format_html
 
 from connectors.admin.status import users_context
 from connectors.models import Connector
-from connectors.services import delete_connector, delete_connectors
+from connectors.services import delete_connector, delete_connectors, is_used
 from spaces.admin.base import Checkbox, RadioSelect, Select, TextInput
 from spaces.admin.typed_admin import TypedModelAdmin
 from spaces.errors import InUse, InvalidInput, ReadOnly
@@ -94,7 +94,7 @@ class ManyForm(forms.Form):
     """How many connectors are deleted together."""
 
     force = forms.BooleanField(
-        label="Also those that actions use; these stay without a connector", required=False, widget=Checkbox()
+        label="Also those that are in use; what uses them stays without a connector", required=False, widget=Checkbox()
     )
 
 
@@ -112,7 +112,7 @@ class DeletingAdmin(TypedModelAdmin):
         if connector is None:
             messages.warning(request, f"There is no connector with the key “{unquote(object_id)}”.")
             return HttpResponseRedirect(listed)
-        form = DeleteForm(connector, request.POST if request.method == "POST" else None, is_used=_is_used(connector))
+        form = DeleteForm(connector, request.POST if request.method == "POST" else None, is_used=is_used(connector))
         if request.method == "POST" and form.is_valid():
             try:
                 if form.carry_out():
@@ -164,7 +164,3 @@ class DeletingAdmin(TypedModelAdmin):
             "back": reverse("admin:connectors_connector_changelist"),
         }
         return TemplateResponse(request, "admin/connectors/connector/delete_chosen.html", context)
-
-
-def _is_used(connector: Connector) -> bool:
-    return connector.actions.exists()

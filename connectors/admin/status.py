@@ -107,12 +107,20 @@ def missing_context(connector: Connector) -> dict[str, Any]:
 
 
 def users_context(request: HttpRequest, connector: Connector) -> dict[str, Any]:
-    """Return links to the actions that use the connector and may be seen, and to the rules that trigger them."""
+    """Return links to what uses the connector and may be seen, and to the rules that trigger the actions among it."""
     actions = scoped(connector.actions.model).plain(request).filter(connector=connector)
     ordered = actions.select_related("space").prefetch_related("rules").order_by("name", "pk")
     found = list(ordered[: SHOWN_USERS + 1])
     more = len(found) > SHOWN_USERS
+    sources = scoped(connector.sources.model).plain(request).filter(connector=connector).select_related("space")
     return {
+        "sources": [
+            {
+                "source": object_link(source, source.name),
+                "space": source.space.name if connector.is_preconfigured else "",
+            }
+            for source in sources.order_by("name", "pk")[:SHOWN_USERS]
+        ],
         "users": [
             {
                 "action": object_link(action, action.name),

@@ -96,7 +96,7 @@ class ConnectorSerializer(ObjectSerializer[Connector]):
     )
     status_reason = Text(read_only=True, help_text="Reason of the failure behind the status.")
     circuit = CircuitSerializer(source="*", read_only=True, help_text="What becomes of its deliveries.")
-    referenced_by_count = Whole(read_only=True, help_text="How many actions use it.")
+    referenced_by_count = Whole(read_only=True, help_text="How many actions and sources use it.")
 
     class Meta:
         model = Connector
@@ -181,8 +181,9 @@ class RuleOfUserSerializer(serializers.Serializer[Any]):
 
 
 class UserSerializer(serializers.Serializer[Any]):
-    """An action that sends through the connector, and the rules that trigger it."""
+    """An action that sends through the connector, and the rules that trigger it, or a source that reads through it."""
 
+    kind = serializers.ChoiceField(["action", "source"])
     id = Text()
     name = Text()
     rules = RuleOfUserSerializer(many=True)

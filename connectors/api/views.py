@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Count, Model, Q, QuerySet, Value
+from django.db.models import Count, Q, QuerySet, Value
 from django.http import Http404
 from django_filters import CharFilter, ChoiceFilter
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -78,8 +78,10 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
 
     def narrow(self, rows: QuerySet[Connector], space: Space) -> QuerySet[Connector]:
         """Return the space's connectors and the preconfigured ones."""
-        users: type[Model] = Connector._meta.get_field("actions").related_model
-        count = count_of(users._default_manager.filter(space=space), "connector")
+        count: Any = Value(0)
+        for relation in ("actions", "sources"):
+            users: Any = Connector._meta.get_field(relation).related_model
+            count = count + count_of(users._default_manager.filter(space=space), "connector")
         # By key: the condition itself would keep the database from reading the space's in the order of their names.
         shared = list(Connector.objects.usable_in(space).filter(space=None).values_list("pk", flat=True))
         seen = rows.filter(Q(space=space) | Q(pk__in=shared)) if shared else rows.filter(space=space)
@@ -87,7 +89,9 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("force", bool, description="Delete it although actions use it; they stay without one."),
+            OpenApiParameter(
+                "force", bool, description="Delete it although it is in use; what uses it stays without one."
+            ),
             OpenApiParameter("replace_with", str, description="ID of the connector that its users move to."),
         ]
     )

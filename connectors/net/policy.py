@@ -96,11 +96,18 @@ class NetworkPolicy:
         return f"{origin}{rest}"
 
     def check_origin(self, origin: Origin) -> None:
-        """Raise BlockedTarget unless the host, if a name, the port and the address, if one, are allowed."""
-        if not any(_matches(origin.host, pattern) for pattern in self.allowed_hosts):
-            raise BlockedTarget(f"{origin.host} is not among the hosts that NETWORK_ALLOWED_HOSTS allows.")
+        """Raise BlockedTarget unless HTTP may be spoken to this host, on this port."""
+        self.check_host(origin)
         if origin.port in BAD_PORTS:
             raise BlockedTarget(f"Port {origin.port} belongs to another service than HTTP.")
+
+    def check_host(self, origin: Origin) -> None:
+        """Raise BlockedTarget unless the host, if a name, and the address, if one, are allowed.
+
+        For systems that are no HTTP servers, which have any port.
+        """
+        if not any(_matches(origin.host, pattern) for pattern in self.allowed_hosts):
+            raise BlockedTarget(f"{origin.host} is not among the hosts that NETWORK_ALLOWED_HOSTS allows.")
         address = origin.host if origin.is_address else _WELL_KNOWN.get(origin.host)
         if address is not None and self.is_denied(address):
             raise BlockedTarget(self.why_denied(origin.host))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import idna
 
 MAX_URL: Final = 2048
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "kafka": 9092, "mqtt": 1883, "mqtts": 8883}
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?", re.I)
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\\]|\s")
 _NAME: Final = re.compile(r"(?!.{254})([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -60,7 +60,7 @@ def parse_url(url: str) -> tuple[Origin, str]:
     parts = _URL.fullmatch(url)
     if parts is None:
         raise BadUrl("Write an absolute URL that begins with http:// or https://.")
-    origin = _parse_authority(parts["scheme"].lower(), parts["authority"])
+    origin = parse_authority(parts["scheme"].lower(), parts["authority"])
     try:
         rest = quote((parts["path"] or "/") + (parts["query"] or ""), safe="/?%:@!$&'()*+,;=~[]|")
     except UnicodeEncodeError:
@@ -68,7 +68,8 @@ def parse_url(url: str) -> tuple[Origin, str]:
     return origin, rest
 
 
-def _parse_authority(scheme: str, authority: str) -> Origin:
+def parse_authority(scheme: str, authority: str) -> Origin:
+    """Return where ``host`` or ``host:port`` points, by default to the scheme's port; raise BadUrl."""
     if "@" in authority:
         raise BadUrl("Leave out the user and password: a URL is no place for them.")
     if authority.startswith("["):

@@ -1,6 +1,6 @@
 """Use cases of connectors."""
 
-from connectors.services.deletion import delete_connector, delete_connectors, users_of
+from connectors.services.deletion import delete_connector, delete_connectors, is_used, users_of
 from connectors.services.health import check_health
 from connectors.services.lifecycle import (
     ConnectorChanges,
@@ -20,6 +20,7 @@ __all__ = [
     "delete_connector",
     "delete_connectors",
     "duplicate_connector",
+    "is_used",
     "open_connection",
     "probe_connector",
     "probe_settings",

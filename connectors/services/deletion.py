@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from django.db import transaction
 
@@ -29,30 +29,37 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An action that sends through a connector, and the rules that trigger it."""
+    """An action that sends through a connector, and the rules that trigger it, or a source that reads through it."""
 
+    kind: Literal["action", "source"]
     id: str
     name: str
-    rules: tuple[Named, ...]
+    rules: tuple[Named, ...] = ()
 
 
 def users_of(connector: Connector, space: Space | None = None) -> list[User]:
-    """Return the actions that use the connector, those of ``space`` only if it is given."""
-    actions = connector.actions.order_by("public_id")
-    if space is not None:
-        actions = actions.filter(space=space)
+    """Return the actions and sources that use the connector, those of ``space`` only if it is given."""
+    of_space = {} if space is None else {"space": space}
+    actions = connector.actions.filter(**of_space).order_by("public_id")
+    sources = connector.sources.filter(**of_space).order_by("public_id").values_list("public_id", "name")
     return [
         User(
+            "action",
             action.public_id,
             action.name,
             tuple(sorted(Named(rule.public_id, rule.name) for rule in action.rules.all())),
         )
         for action in actions.prefetch_related("rules")
-    ]
+    ] + [User("source", public_id, name) for public_id, name in sources]
+
+
+def is_used(connector: Connector) -> bool:
+    """Whether anything uses the connector."""
+    return connector.actions.exists() or connector.sources.exists()
 
 
 def delete_connector(connector: Connector, *, force: bool = False, replace_with: Connector | None = None) -> None:
-    """Delete a connector; raise InUse while actions refer to it, ReadOnly for a preconfigured one.
+    """Delete a connector; raise InUse while actions or sources refer to it, ReadOnly for a preconfigured one.
 
     ``replace_with`` moves them, and what waits to be delivered, to another connector of the same type; InvalidInput
     says why it cannot. With ``force`` they stay without one: what waits ends dead as ``bad_config``, and so does what
@@ -106,7 +113,7 @@ def _refuse_used(row: Connector) -> None:
     more = f" and {len(users) - 10} more" if len(users) > 10 else ""
     rules = sorted({rule.id for user in users for rule in user.rules})
     raise InUse(
-        f'The connector "{row.public_id}" is in use. First delete these actions, or move them to another connector: '
+        f'The connector "{row.public_id}" is in use. First delete what uses it, or move it to another connector: '
         f"{names}{more}.",
-        [*[("action", user.id) for user in users], *[("rule", rule) for rule in rules]][:MOST_NAMED],
+        [*[(user.kind, user.id) for user in users], *[("rule", rule) for rule in rules]][:MOST_NAMED],
     )

@@ -11,6 +11,7 @@ from connectors.installation.reading import InstallationFile, Problem, installat
 from connectors.installation.schemas import PreconfiguredSection
 from connectors.models import Connector
 from connectors.secrets import Sealed, UndecryptableSecrets
+from connectors.services.deletion import is_used
 from connectors.services.lifecycle import ConnectorChanges, clean_labels, clean_limits, described
 from connectors.services.settings import check_config, parse_secrets
 from connectors.services.status import settle_status
@@ -179,12 +180,12 @@ def _has(row: Connector, secrets: Secrets) -> bool:
 
 def _remove(row: Connector, synced: Synced) -> None:
     before = described(row)
-    if row.actions.exists():
+    if is_used(row):
         if row.enabled:
             row.enabled = False
             row.version += 1
             settle_status(row)
-            row.status_detail = "It no longer stands in CONNECTORS_FILE, and actions use it."
+            row.status_detail = "It no longer stands in CONNECTORS_FILE, and something uses it."
             row.save()
             synced.disabled.append(row.public_id)
             _record("connector.update", row, before)

@@ -138,6 +138,7 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     description: ClassVar[str]
     categories: ClassVar[tuple[str, ...]]
     icon: ClassVar[str]  # a Material Symbols name
+    batch: ClassVar[int] = 1  # messages that it sends in one request: so many times the usual number are under way
     kibana_id: ClassVar[str] = ""  # of the connector type in Kibana that this one stands for, if any
     checks: ClassVar[Mapping[str, str]] = {}
     results: ClassVar[Mapping[str, Reason]] = {}

@@ -1,5 +1,5 @@
-"""The console's pages of events and rules."""
+"""The console's pages of events, sources and rules."""
 
-from rules.admin import events, rules
+from rules.admin import events, rules, sources
 
-__all__ = ["events", "rules"]
+__all__ = ["events", "rules", "sources"]

@@ -1,7 +1,9 @@
 """Describes ``POST …/events`` in the OpenAPI document: drf-spectacular sees no plain Django view."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
 from spaces.api.schema import KEY_SCHEMA, failure
 from spaces.api.typed_schemas import add_model, split_by_type, type_name
@@ -130,7 +132,7 @@ _QUERY = {
 
 
 def describe_types(result: dict[str, Any], **context: Any) -> dict[str, Any]:
-    """A POSTPROCESSING_HOOK of drf-spectacular: give each rule type its own params."""
+    """A POSTPROCESSING_HOOK of drf-spectacular: give each rule type and source type its own params."""
     components = result["components"]["schemas"]
     params = {
         type_id: add_model(components, f"{type_name(type_id)}RuleParams", declared.params_model)
@@ -138,12 +140,21 @@ def describe_types(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     }
     for name in ("RuleRequest", "Rule"):
         split_by_type(components, name, "rule_type_id", {type_id: {"params": ref} for type_id, ref in params.items()})
-    former = components["PatchedRuleRequest"]["properties"]["params"]
-    components["PatchedRuleRequest"]["properties"]["params"] = {
-        "description": former["description"],
-        "anyOf": list(params.values()),
+    _let_params_be_any(components, "PatchedRuleRequest", params)
+    source_params = {
+        type_id: add_model(components, f"{type_name(type_id)}SourceParams", declared.params_model)
+        for type_id, declared in sorted(all_source_types().items())
     }
+    split_by_type(components, "Source", "source_type_id", {t: {"params": ref} for t, ref in source_params.items()})
+    for name in ("SourceRequest", "PatchedSourceRequest"):
+        _let_params_be_any(components, name, source_params)
     return result
+
+
+def _let_params_be_any(components: dict[str, Any], name: str, params: Mapping[str, Any]) -> None:
+    """Describe the params of a request that does not say its type by those of all types."""
+    former = components[name]["properties"]["params"]
+    components[name]["properties"]["params"] = {"description": former["description"], "anyOf": list(params.values())}
 
 
 def describe_ingest(result: dict[str, Any], **context: Any) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Rules, their types and events, as the API shows them."""
+"""Rules, sources, their types and events, as the API shows them."""
 
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from actions.api.serializers import ConnectorField
 from actions.models import Action
-from rules.models import Event, Rule
-from rules.services import create_rule, update_rule
+from connectors.models import Connector
+from rules.models import Event, Rule, Source, SourceReader
+from rules.services import create_rule, create_source, update_rule, update_source
+from rules.sources.base import AnySourceType
 from rules.types.base import AnyRuleType
-from spaces.api.fields import Text
+from spaces.api.fields import Text, Whole
 from spaces.api.serializers import ObjectSerializer
 
 MAX_ACTIONS = 100
@@ -94,6 +97,82 @@ class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
     name = Text()
     description = Text()
     params_schema = serializers.DictField(source="params_model.model_json_schema")
+
+
+SOURCE_EXAMPLE = {
+    "id": "orders",
+    "name": "Orders of the shops",
+    "connector": "shop-kafka",
+    "params": {"topics": ["orders"], "offset_reset": "earliest", "event_type": "order.{{ message.value.state }}"},
+}
+
+
+class SourceReaderSerializer(serializers.ModelSerializer[SourceReader]):
+    """What one process that reads the source says of it."""
+
+    class Meta:
+        model = SourceReader
+        fields = ["process", "status", "reason", "detail", "lag", "seen_at"]
+
+
+@extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=SOURCE_EXAMPLE)])
+class SourceSerializer(ObjectSerializer[Source]):
+    """What is read through a connector, which event each message is, and how that goes."""
+
+    connector = ConnectorField(
+        queryset=Connector.objects.all(),
+        help_text="ID of a connector of the same space, or of a preconfigured one; null once that was deleted.",
+    )
+    source_type_id = Text(source="type", read_only=True, help_text="The type of its connector, which never changes.")
+    lost_connector_id = Text(read_only=True, help_text="ID of the connector that was deleted; empty while it has one.")
+    params = serializers.DictField(default=dict, help_text="As the type's `params_schema` says.")
+    lag = Whole(
+        read_only=True, allow_null=True, help_text="Messages that wait to be read; null where that cannot be known."
+    )
+    readers = SourceReaderSerializer(many=True, read_only=True, help_text="The processes that read it now.")
+
+    class Meta:
+        model = Source
+        fields = [
+            "id",
+            "name",
+            "connector",
+            "source_type_id",
+            "lost_connector_id",
+            "params",
+            "enabled",
+            "status",
+            "status_reason",
+            "status_detail",
+            "status_since",
+            "lag",
+            "accepted_count",
+            "duplicate_count",
+            "refused_count",
+            "last_event_at",
+            "last_refusal",
+            "last_refusal_at",
+            "readers",
+            "version",
+            "created_at",
+            "updated_at",
+        ]
+
+    def create(self, validated_data: dict[str, Any]) -> Source:
+        return create_source(**validated_data)
+
+    def update(self, instance: Source, validated_data: dict[str, Any]) -> Source:
+        return update_source(instance, **validated_data)
+
+
+class SourceTypeSerializer(serializers.Serializer[AnySourceType]):
+    """A source type, with the JSON Schema of what its sources take."""
+
+    id = Text(help_text="Also that of the connector type whose connectors it reads through.")
+    name = Text()
+    description = Text()
+    params_schema = serializers.DictField(source="params_model.model_json_schema")
+    message = serializers.DictField(child=Text(), help_text="What the templates of the params find as `message`.")
 
 
 @extend_schema_field({})

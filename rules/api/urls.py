@@ -1,14 +1,16 @@
-"""Addresses of rules and events in a space."""
+"""Addresses of rules, sources and events in a space."""
 
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from rules.api.views import EventViewSet, RuleTypeViewSet, RuleViewSet
+from rules.api.views import EventViewSet, RuleTypeViewSet, RuleViewSet, SourceTypeViewSet, SourceViewSet
 from rules.sources.http import events_view
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("rules", RuleViewSet)
 router.register("rule-types", RuleTypeViewSet, basename="rule-type")
+router.register("sources", SourceViewSet)
+router.register("source-types", SourceTypeViewSet, basename="source-type")
 
 urlpatterns = [
     *router.urls,

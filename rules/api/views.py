@@ -1,14 +1,24 @@
-"""Rules, their types, and events."""
+"""Rules, sources, their types, and events."""
 
 from django.db.models import Prefetch, QuerySet, Value
-from django_filters import CharFilter, FilterSet
+from django.utils import timezone
+from django_filters import CharFilter, ChoiceFilter, FilterSet
 
-from rules.api.serializers import EventSerializer, RuleSerializer, RuleTypeSerializer
-from rules.models import Event, Rule, RuleAction
-from rules.services import delete_rule, update_rule
+from rules.api.serializers import (
+    EventSerializer,
+    RuleSerializer,
+    RuleTypeSerializer,
+    SourceSerializer,
+    SourceTypeSerializer,
+)
+from rules.models import Event, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.services import delete_rule, delete_source, update_rule, update_source
+from rules.services.source_status import LIVE_FOR
+from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
 from spaces.api.queries import Holds, NamedFilter
 from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet
+from spaces.models import Space
 
 
 class RuleFilter(NamedFilter):
@@ -41,6 +51,40 @@ class RuleTypeViewSet(CatalogueViewSet):
 
     serializer_class = RuleTypeSerializer
     types = all_types
+
+
+class SourceFilter(NamedFilter):
+    """What a list of sources can be narrowed to."""
+
+    type = CharFilter(label="ID of a source type.")
+    status = ChoiceFilter(choices=SourceStatus.choices, label="How it is.")
+    connector = CharFilter("connector__public_id", label="ID of a connector.")
+
+
+class SourceViewSet(ObjectViewSet[Source]):
+    """What is read through connectors, to come in as events."""
+
+    queryset = Source.objects.select_related("connector")
+    serializer_class = SourceSerializer
+    filterset_class = SourceFilter
+
+    def narrow(self, rows: QuerySet[Source], space: Space) -> QuerySet[Source]:
+        """Return the space's sources, each with the processes that read it."""
+        live = SourceReader.objects.filter(seen_at__gte=timezone.now() - LIVE_FOR).order_by("process")
+        return super().narrow(rows, space).prefetch_related(Prefetch("readers", live))
+
+    def perform_destroy(self, instance: Source) -> None:
+        delete_source(instance)
+
+    def switch(self, row: Source, *, enabled: bool) -> None:
+        update_source(row, enabled=enabled)
+
+
+class SourceTypeViewSet(CatalogueViewSet):
+    """The kinds of sources."""
+
+    serializer_class = SourceTypeSerializer
+    types = all_source_types
 
 
 class EventFilter(FilterSet):

@@ -13,18 +13,18 @@ HELD_FOR: Final = timedelta(seconds=60)
 
 
 @contextmanager
-def held(name: str) -> Iterator[Callable[[], bool] | None]:
+def held(name: str, held_for: timedelta = HELD_FOR) -> Iterator[Callable[[], bool] | None]:
     """Hold the errand; yields what renews the hold and says whether it still stands, None when another has it."""
     now = timezone.now()
     Errand.objects.get_or_create(name=name, defaults={"held_until": now})
-    until = now + HELD_FOR
+    until = now + held_for
     if not Errand.objects.filter(name=name, held_until__lte=now).update(held_until=until):
         yield None
         return
 
     def renew() -> bool:
         nonlocal until
-        former, until = until, timezone.now() + HELD_FOR
+        former, until = until, timezone.now() + held_for
         return bool(Errand.objects.filter(name=name, held_until=former).update(held_until=until))
 
     try:

@@ -45,7 +45,7 @@ def read_envelope(environ: Mapping[str, Any], content_type: str, media_type: str
             envelope[name] = _decode(name, value)
     if content_type:
         envelope["datacontenttype"] = content_type
-    return envelope | _read_data(media_type, body)
+    return envelope | read_data(media_type, body)
 
 
 def _decode(name: str, value: str) -> str:
@@ -61,7 +61,8 @@ def _decode(name: str, value: str) -> str:
         raise reject(f"/{name}", "Percent-encode this header's value as UTF-8.") from None
 
 
-def _read_data(media_type: str, body: bytes) -> dict[str, Any]:
+def read_data(media_type: str, body: bytes) -> dict[str, Any]:
+    """Return the data as the field of an envelope that holds it; raise InvalidInput with a pointer into that."""
     if not body:
         return {}
     if _JSON_SUBTYPE.fullmatch(media_type):

@@ -1,4 +1,4 @@
-"""The hop of an event that came over HTTP: deliveries carry it, and what they lead to counts on, which ends loops."""
+"""The hop of an event from outside: deliveries carry it, and what they lead to counts on, which ends loops."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,11 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def origin_in_headers(environ: Mapping[str, Any]) -> Origin:
     """Return the origin that the headers of a delivery tell, its ``webhook-id`` as the cause; raise InvalidInput."""
-    digits, webhook_id = environ[HOP_HEADER], environ.get("HTTP_WEBHOOK_ID", "")
+    return origin_of_delivery(environ[HOP_HEADER], environ.get("HTTP_WEBHOOK_ID", ""))
+
+
+def origin_of_delivery(digits: str, webhook_id: str) -> Origin:
+    """Return the origin that these two headers of a delivery tell; raise InvalidInput."""
     if not _is_hop(digits):
         raise reject("", "The header Switchyard-Hop must be a whole number. Pass it on as it came, or leave it out.")
     return Origin(_hop(digits), f"deliveries/{webhook_id}" if _UUID.fullmatch(webhook_id) else "")

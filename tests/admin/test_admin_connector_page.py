@@ -88,7 +88,7 @@ def test_the_page_shows_the_status_and_its_history(console: Client, space: Space
 
 def test_the_page_links_to_what_uses_the_connector(console: Client, space: Space) -> None:
     connector = make_sample(space)
-    assert "No action sends through it." in console.get(url(connector)).content.decode()
+    assert "No action sends through it, and no source reads through it." in console.get(url(connector)).content.decode()
     action = make_action(connector, name=f"The user {HOSTILE}")
     rule = Rule.objects.create(space=space, public_id="r", name=f"The rule {HOSTILE}")
     rule.actions.set([action])

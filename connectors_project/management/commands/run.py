@@ -18,7 +18,7 @@ from connectors_project.addresses import own_host, own_url
 from connectors_project.bootstrap import CannotSetUp, set_up
 from connectors_project.demo.content import point_demo_to_receiver
 from connectors_project.locks import AlreadyRuns, sole_use_of_var_dir
-from connectors_project.processes import beat_command, web_command, worker_command
+from connectors_project.processes import beat_command, sources_command, web_command, worker_command
 from connectors_project.supervisor import KeepsDying, Supervisor
 from connectors_project.welcome import first_run_notice, running_notice
 from spaces.errors import InvalidInput
@@ -27,7 +27,7 @@ START_SECONDS = 60.0
 
 
 class Command(BaseCommand):
-    help = "Set up what is missing, then run web, workers and scheduler until Ctrl-C or SIGTERM."
+    help = "Set up what is missing, then run web, workers, scheduler and sources until Ctrl-C or SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
         with _sole_use():
@@ -86,7 +86,7 @@ def _commands() -> dict[str, list[str]]:
     else:
         workers = {f"worker{number}": worker_command() for number in range(1, settings.WORKERS + 1)}
     web = web_command(settings.HOST, settings.PORT, settings.WEB_WORKERS, settings.WEB_THREADS)
-    return {"web": web, **workers, "beat": beat_command()}
+    return {"web": web, **workers, "beat": beat_command(), "sources": sources_command()}
 
 
 @contextmanager

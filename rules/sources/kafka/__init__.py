@@ -1,0 +1,5 @@
+"""Events out of Kafka topics."""
+
+from rules.sources.kafka.source import KafkaSource
+
+source_type = KafkaSource()
