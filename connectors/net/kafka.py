@@ -137,6 +137,9 @@ class Client:
         """Take a line of librdkafka's."""
         if facility != "CONFWARN":  # it misses servers in the settings
             logger.debug("librdkafka: %s", self._mask(f"{facility} {line}"))
+        if facility == "FAIL" and "Disconnected" in line and level > logging.DEBUG:
+            # A connection that the other side ends is no error to librdkafka.
+            self._note(Fault("_TRANSPORT", line.partition("]: ")[2]))
         if self._on_log is not None:
             self._on_log(facility, line)
 
@@ -204,23 +207,26 @@ class Inspector(Client):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(AdminClient, *arguments, **options)
-        self._description: Any = None
-        self.brokers: list[Origin | str] = []
+        self._is_asked = False
 
     def has_answered(self, seconds: float) -> bool:
-        """See Client; then ``brokers`` are the servers that the cluster advertises, as text where one is none."""
-        if self._description is None:
-            self._description = self.handle.describe_cluster(request_timeout=max(seconds, 1.0))
+        if not self._is_asked:
+            self.handle.describe_cluster(request_timeout=max(seconds, 1.0))  # it connects for nothing less
+            self._is_asked = True
         try:
-            nodes = self._description.result(min(seconds, _LOOK_CLOSELY)).nodes
-        except TimeoutError:
+            self.handle.cluster_id(min(seconds, _LOOK_CLOSELY))
+        except KafkaException:
             return False
-        except KafkaException as error:
-            self._description = None
-            self._note(_fault_of(error))
-            return False
-        self.brokers = [_origin(f"{node.host}:{node.port}") for node in nodes]
         return True
+
+    def brokers(self, timeout: float) -> list[Origin | str] | Fault:
+        """Return the servers that the cluster advertises, as text where one is none."""
+        try:
+            # A topic is asked for because all of them may be many; this one need not be there.
+            found = self.handle.list_topics("switchyard", timeout=timeout).brokers.values()
+        except KafkaException as error:
+            return _fault_of(error)
+        return [_origin(f"{broker.host}:{broker.port}") for broker in found]
 
     def topic(self, name: str, timeout: float) -> Topic | Fault:
         """Return what the cluster says of a topic, which this does not create."""
@@ -275,19 +281,17 @@ class _Guard:
         return 0 if result == errno.EINPROGRESS else result
 
 
-_Connect = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
-)
+_Connect = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 # Symbols of a library are looked for in those that it needs as well: so this reaches the librdkafka in use.
-_librdkafka: Final = ctypes.CDLL(confluent_kafka.cimpl.__file__)
-_librdkafka.rd_kafka_conf.argtypes = [ctypes.c_void_p]
-_librdkafka.rd_kafka_conf.restype = ctypes.c_void_p
-_librdkafka.rd_kafka_opaque.argtypes = [ctypes.c_void_p]
-_librdkafka.rd_kafka_opaque.restype = ctypes.c_void_p
-_librdkafka.rd_kafka_conf_set_connect_cb.argtypes = [ctypes.c_void_p, _Connect]
-_librdkafka.rd_kafka_conf_set_connect_cb.restype = None
-_librdkafka.rd_kafka_brokers_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-_librdkafka.rd_kafka_brokers_add.restype = ctypes.c_int
+librdkafka: Final = ctypes.CDLL(confluent_kafka.cimpl.__file__)
+librdkafka.rd_kafka_conf.argtypes = [ctypes.c_void_p]
+librdkafka.rd_kafka_conf.restype = ctypes.c_void_p
+librdkafka.rd_kafka_opaque.argtypes = [ctypes.c_void_p]
+librdkafka.rd_kafka_opaque.restype = ctypes.c_void_p
+librdkafka.rd_kafka_conf_set_connect_cb.argtypes = [ctypes.c_void_p, _Connect]
+librdkafka.rd_kafka_conf_set_connect_cb.restype = None
+librdkafka.rd_kafka_brokers_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+librdkafka.rd_kafka_brokers_add.restype = ctypes.c_int
 
 _guards: Final[dict[int, _Guard]] = {}  # by the opaque of the client
 
@@ -306,16 +310,16 @@ def _connect_through(handle: Any, guard: _Guard, servers: Sequence[Origin]) -> N
     """Let ``guard`` open all connections of a client that has none, then tell it the servers."""
     rdkafka = handle_of(handle)
     _guards[id(handle)] = guard
-    _librdkafka.rd_kafka_conf_set_connect_cb(_librdkafka.rd_kafka_conf(rdkafka), _open_callback)
+    librdkafka.rd_kafka_conf_set_connect_cb(librdkafka.rd_kafka_conf(rdkafka), _open_callback)
     listed = ",".join(server.authority for server in servers)
-    if _librdkafka.rd_kafka_brokers_add(rdkafka, listed.encode()) == 0:
+    if librdkafka.rd_kafka_brokers_add(rdkafka, listed.encode()) == 0:
         raise RuntimeError("librdkafka takes none of these servers.")
 
 
 def handle_of(client: Any) -> int:
     """Return librdkafka's handle of a client of confluent-kafka; raise RuntimeError when it is not where it was."""
     rdkafka = ctypes.c_void_p.from_address(id(client) + object.__basicsize__).value
-    if rdkafka is None or _librdkafka.rd_kafka_opaque(rdkafka) != id(client):
+    if rdkafka is None or librdkafka.rd_kafka_opaque(rdkafka) != id(client):
         raise RuntimeError("This release of confluent-kafka keeps librdkafka's handle elsewhere.")
     return rdkafka
 

@@ -1,7 +1,6 @@
 """The Kafka connector type."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from connectors.net.brokers import parse_servers

@@ -29,7 +29,10 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "NOT_ENOUGH_REPLICAS": (Reason.RETRY_HTTP_5XX, "Fewer replicas are in sync than the topic asks for."),
     "NOT_ENOUGH_REPLICAS_AFTER_APPEND": (Reason.RETRY_HTTP_5XX, "Fewer replicas got it than the topic asks for."),
     "_PURGE_QUEUE": (Reason.RETRY_CONNECT, "The connection was given up before the message was sent."),
-    "_PURGE_INFLIGHT": (Reason.RETRY_CONNECT, "The connection was given up while the message was sent; it may be there."),
+    "_PURGE_INFLIGHT": (
+        Reason.RETRY_CONNECT,
+        "The connection was given up while the message was sent; it may be there.",
+    ),
     "_FATAL": (Reason.RETRY_CONNECT, "The producer failed for good, and another takes its place."),
     "THROTTLING_QUOTA_EXCEEDED": (Reason.RETRY_429, "A quota of the cluster is used up."),
     # Whom the cluster takes us for.
@@ -47,7 +50,10 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "_MSG_SIZE_TOO_LARGE": (Reason.TOO_LARGE, "The message is larger than the connector allows."),
     "RECORD_LIST_TOO_LARGE": (Reason.TOO_LARGE, "The batch is larger than the topic's segments."),
     "INVALID_TIMESTAMP": (Reason.TEMPLATE_ERROR, "timestamp: too far from the cluster's time for this topic."),
-    "INVALID_RECORD": (Reason.TEMPLATE_ERROR, "key: the topic does not take this message; a compacted one needs a key."),
+    "INVALID_RECORD": (
+        Reason.TEMPLATE_ERROR,
+        "key: the topic does not take this message; a compacted one needs a key.",
+    ),
     "POLICY_VIOLATION": (Reason.PERMANENT_4XX, "The message is against a policy of the cluster."),
     # The settings.
     "INVALID_REQUIRED_ACKS": (Reason.BAD_CONFIG, "The cluster does not take this acknowledgement."),
@@ -58,10 +64,15 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
 # What can be expected to pass: leaders that move, brokers that start, storage that fails over.
 OTHERWISE: Final = (Reason.RETRY_HTTP_5XX, "The cluster did not take the message.")
 # Of these errors librdkafka's own words, or those of the other side, say which of several things went wrong.
-_SPOKEN: Final = frozenset({"_TRANSPORT", "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_FATAL", "_INVALID_ARG"})
+_SPOKEN: Final = frozenset(
+    {"_TRANSPORT", "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_FATAL", "_INVALID_ARG"}
+)
 # What stands around those words: server, state, time taken, and the address of a name, which is nobody's business.
 _AROUND: Final = re.compile(
-    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: |\s*\((?:after|while) .*"
+    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: "
+    r"|\s*\((?:after|while) .*"
+    # Of OpenSSL's errors the place in its source and their number, and what librdkafka advises its own callers.
+    r"|\S+\.c:\d+:\S+ |error:[0-9A-F]+:SSL routines:\w*:|, verify that ssl\.ca\.location .*|SSL alert number \d+"
 )
 
 
@@ -70,7 +81,7 @@ def reason_for(fault: Fault) -> Reason:
     if "OAUTHBEARER token" in fault.said:  # the token endpoint's fault, and asked again by itself
         return Reason.RETRY_CONNECT
     if fault.code == "_TRANSPORT":
-        if "SSL" in fault.said or "ssl" in fault.said:
+        if _is_tls(fault):
             return Reason.RETRY_TLS
         if "timed out" in fault.said:
             return Reason.RETRY_TIMEOUT
@@ -81,12 +92,17 @@ def explain(fault: Fault, masker: Masker) -> str:
     """Return an error in a line for a person: ours, and what was said where that tells more."""
     if fault.code == BLOCKED:
         return fault.said
-    ours = RESULTS.get(fault.code, OTHERWISE)[1]
+    code = "_SSL" if fault.code == "_TRANSPORT" and _is_tls(fault) else fault.code
+    ours = RESULTS.get(code, OTHERWISE)[1]
     if fault.code in RESULTS and fault.code not in _SPOKEN:
         return ours
     said = clean(_AROUND.sub("", fault.said)[:MAX_SAID], masker, is_cut=len(fault.said) > MAX_SAID)
     said = " ".join("".join(character if character.isprintable() else " " for character in said).split())
-    return f"{ours} {said.rstrip('.')}." if said else ours
+    return f"{ours} {said.rstrip('.:?')}." if said else ours
+
+
+def _is_tls(fault: Fault) -> bool:
+    return "SSL" in fault.said or "ssl" in fault.said
 
 
 def outcome_of(fault: Fault, key: int, duration: float, request: dict[str, Any], masker: Masker) -> Outcome:

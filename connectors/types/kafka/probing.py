@@ -53,7 +53,7 @@ _ADVICE: Final = {
     "authenticate": "Check the kind of authentication, the user name and the password.",
     "metadata": "The cluster took the connection and does not tell its servers: see its own logs.",
 }
-_TOKEN_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
+_ENDPOINT_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
 
 
 @dataclass(slots=True)
@@ -95,9 +95,10 @@ class _Watch:
 
 
 def probe_kafka(connection: KafkaConnection, policy: NetworkPolicy, *, timeout: float) -> Iterator[Step]:
-    """Yield resolve, policy, token, connect, tls, protocol, authenticate, metadata, brokers and topic, as far as they go.
+    """Yield the steps, as far as they go.
 
-    Which of them there are depends on the connection: resolve for names, token for OAuth, topic where one is named.
+    They are resolve (of names), policy, token (for OAuth), connect, tls, protocol, authenticate, metadata, brokers,
+    and topic (where one is named).
     """
     deadline = time.monotonic() + timeout
     access = access_of(connection, policy)
@@ -107,10 +108,10 @@ def probe_kafka(connection: KafkaConnection, policy: NetworkPolicy, *, timeout: 
             return
     tokens, watch = access.tokens, _Watch()
     inspector = Inspector.open(
-        client_settings(connection, access) | {"debug": "broker"},
+        client_settings(connection, access) | {"debug": "broker", "allow.auto.create.topics": False},
         access.servers,
         policy,
-        lambda text: access.masker.mask(text),
+        lambda text: access.masker.mask(text),  # whose tokens may change meanwhile
         None if tokens is None else lambda: token_for(connection, tokens),
         watch,
     )
@@ -149,7 +150,7 @@ def _before(connection: KafkaConnection, access: Access, policy: NetworkPolicy) 
             access.tokens.token()
         except NoToken as error:
             detail = clean(error.failure.detail, access.masker)
-            yield Step("token", detail, time.monotonic() - began, error.failure.reason, _TOKEN_ADVICE)
+            yield Step("token", detail, time.monotonic() - began, error.failure.reason, _ENDPOINT_ADVICE)
         else:
             yield Step("token", f"The access token is good for {access.tokens.lasts()} s.", time.monotonic() - began)
 
@@ -179,9 +180,13 @@ def _look(
     if fault is not None:
         yield _failed(failed_at, fault, access, time.monotonic() - began)
         return
-    brokers = inspector.brokers
+    brokers = inspector.brokers(_left(deadline))
+    took = time.monotonic() - max(progress.since, began)
+    if isinstance(brokers, Fault):
+        yield _failed("metadata", brokers, access, took)
+        return
     many = "1 server" if len(brokers) == 1 else f"{len(brokers)} servers"
-    yield Step("metadata", f"The cluster has {many}.", time.monotonic() - progress.since)
+    yield Step("metadata", f"The cluster has {many}.", took)
     yield _judge(brokers, policy)
     if topic := connection.config.probe_topic:
         yield _topic_step(topic, access, inspector, _left(deadline))

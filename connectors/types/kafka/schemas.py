@@ -253,7 +253,7 @@ class KafkaParams(Params):
         "{{ event }}",
         title="Value",
         description=(
-            "A text, sent as it is, or a JSON value. null sends none, which deletes the key where a topic is compacted. "
+            "A text, sent as it is, or a JSON value. null sends none, which deletes the key in a compacted topic. "
             "Values in it are written as JSON, unless a header content-type says that it is something else."
         ),
     )
