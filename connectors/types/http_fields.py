@@ -11,3 +11,14 @@ JSON_TYPE: Final = "application/json"
 MAX_PEM: Final = 256 * 1024
 ADVANCED: Final[dict[str, JsonValue]] = {"advanced": True}  # a field that most leave as it is: forms show it last
 PEM: Final[dict[str, JsonValue]] = {"contentMediaType": "application/x-pem-file"}
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON; none means the usual one, which is."""
+    essence = essence_of(content_type)
+    return essence == JSON_TYPE or essence.endswith("+json")
+
+
+def essence_of(content_type: str) -> str:
+    """Return a content type without its parameters, in lower case; the usual one for none."""
+    return (content_type or JSON_TYPE).partition(";")[0].strip().lower()

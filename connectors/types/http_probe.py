@@ -11,6 +11,7 @@ from connectors.net.http import trace
 from connectors.net.policy import BlockedTarget, NetworkPolicy, check_proxy
 from connectors.net.resolver import NameNotFound, resolve
 from connectors.net.terms import Proxy
+from connectors.net.tls import Verify
 from connectors.net.urls import BadUrl, Origin, parse_url
 from connectors.outcomes import Reason
 from connectors.steps import Step
@@ -32,7 +33,7 @@ ASKING: Final[Mapping[str, str]] = {
 }
 CHECKS: Final[Mapping[str, str]] = {**VETTING, **ASKING, "status": "The status of the answer is a good one."}
 
-_ASK_NETWORK: Final = (
+ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
     "NETWORK_ALLOWED_PRIVATE."
 )
@@ -131,7 +132,7 @@ def _vet(policy: NetworkPolicy, proxy: Proxy | None, origin: Origin) -> Iterator
             "Check the spelling of the host, and that the name servers of this installation know it.",
         )
     except BlockedTarget as error:
-        yield Step("policy", str(error), reason=Reason.BLOCKED_TARGET, advice=_ASK_NETWORK)
+        yield Step("policy", str(error), reason=Reason.BLOCKED_TARGET, advice=ASK_NETWORK)
     else:
         over = f" It is reached over the proxy {proxy.host}." if proxy is not None else ""
         yield Step("policy", f"The installation allows this target.{over}")
@@ -151,7 +152,7 @@ def _take_apart(
             assert isinstance(result, Failure)
             yield Step("tls", result.detail, result.duration - reached, result.reason, _tls_advice(result))
             return
-        yield _tls_step(request, traced.certificate, traced.secured - reached)
+        yield tls_step(request.tls.verify, traced.certificate, traced.secured - reached)
         reached = traced.secured
     if not is_answer_wanted:
         return
@@ -181,12 +182,13 @@ def _tls_advice(failure: Failure) -> str:
     return next((advice for words, advice in _TLS_ADVICE if words in said), "Check the TLS settings of both sides.")
 
 
-def _tls_step(request: Request, certificate: Certificate | None, duration: float) -> Step:
+def tls_step(verify: Verify, certificate: Certificate | None, duration: float) -> Step:
+    """Return what a TLS handshake that succeeded says of the certificate."""
     verified = {
         "full": "verified",
         "certificate": "verified, its host name not checked",
         "none": "not verified, as this connector says",
-    }[request.tls.verify]
+    }[verify]
     if certificate is None:
         return Step("tls", f"The certificate is {verified}.", duration)
     days = (certificate.expires - datetime.now(UTC)).days

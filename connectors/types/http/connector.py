@@ -16,10 +16,10 @@ from connectors.types.http.client import Client, HttpConnection, content_type_of
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.kibana import adopt_webhook
 from connectors.types.http.probing import probe_client
-from connectors.types.http.schemas import HttpConfig, HttpParams, is_json, is_ndjson
+from connectors.types.http.schemas import HttpConfig, HttpParams, is_ndjson
 from connectors.types.http.sending import Sending
 from connectors.types.http.signing import succeed
-from connectors.types.http_fields import DEFAULT_TIMEOUT
+from connectors.types.http_fields import DEFAULT_TIMEOUT, is_json
 from connectors.types.http_probe import ASKING, VETTING
 from spaces.errors import FieldError
 
