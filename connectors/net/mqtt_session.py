@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 _EXACTLY_ONCE: Final = 2
+_READ_SIZE: Final = 64 * 1024  # bytes
 _FAILURE: Final = 0x80  # the first reason code of those that say so
 
 
@@ -63,6 +64,10 @@ class PatientClient(Client):
         if taken is None:
             raise ConnectionError("There is no socket to connect over.")
         return taken
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # Paho asks for as much as a packet says that it has, which may be 256 MB that never come.
+        return super()._sock_recv(min(bufsize, _READ_SIZE))
 
     def _handle_publish(self) -> MQTTErrorCode:
         qos = (self._in_packet["command"] & 0x06) >> 1
