@@ -33,8 +33,9 @@ test-services: $(BIN)/.dev ## Run the tests against real servers; installs Postg
 	$(BIN)/python -m pytest tests/services tests/faults $(ARGS)
 	$(BIN)/python -m tests.on_postgresql -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
 
-schema: $(BIN)/.dev ## Write docs/openapi.json anew
+schema: $(BIN)/.dev ## Write docs/openapi.json and docs/connectors anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+	$(BIN)/python manage.py connector_docs docs/connectors
 
 lint: $(BIN)/.dev ## Check style, types, import contracts and migrations
 	$(BIN)/ruff check

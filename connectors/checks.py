@@ -1,4 +1,5 @@
-"""System checks of what whoever runs this installation set: CONNECTORS_FILE, and the keys of its database."""
+"""System checks of what whoever runs this installation set and installed: CONNECTORS_FILE, the keys of its database,
+and packages with connector types."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from connectors.models import SecretsCanary
 from connectors.services.canary import WrongKeys, check_canary
 from connectors.services.preconfigured import check_preconfigured, shadowed_ids
 from connectors.services.rotation import lost_keys
+from connectors.types.packages import packaged_types
+from connectors.types.registry import own_types
 
 
 @register()
@@ -80,4 +83,17 @@ def preconfigured_connectors_are_seen(
             id="switchyard.shadowed_connector",
         )
         for public_id, space in shadowed
+    ]
+
+
+@register()
+def packaged_types_can_be_used(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """switchyard.connector_types: a connector type of another package is left out, as it is broken or clashes."""
+    return [
+        checks.Warning(
+            f"The connector type that the package {each.package} declares as {each.entry} is left out: {each.why}.",
+            hint="Update or remove the package. Connectors of this type fail as bad_config until it is there again.",
+            id="switchyard.connector_types",
+        )
+        for each in packaged_types(own_types()).left_out
     ]

@@ -10,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from connectors.net.exchange import Certificate
 from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.resolver import NameNotFound, resolve
 from connectors.net.tls import Tls, ca_bundle
@@ -86,6 +88,16 @@ def secure(connected: socket.socket, tls: Tls, host: str, deadline: float) -> ss
     except (ssl.SSLError, OSError) as error:
         connected.close()
         raise CannotConnect(Reason.RETRY_TLS, f"The TLS handshake failed: {_words(error)}.") from None
+
+
+def certificate_of(secured: ssl.SSLSocket) -> Certificate | None:
+    """Return what the other side has shown; None where it was not verified."""
+    shown = secured.getpeercert()
+    if not shown:
+        return None
+    issuer = dict(part for parts in shown["issuer"] for part in parts)
+    name = issuer.get("organizationName") or issuer.get("commonName") or "an unknown authority"
+    return Certificate(name, datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC))
 
 
 @lru_cache(maxsize=64)

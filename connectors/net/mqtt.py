@@ -6,6 +6,7 @@ what comes in is handed over there. Paho's own threads and reconnecting are left
 
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,14 @@ from typing import Any, Final, Literal
 
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.exception import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.net.dialling import CannotConnect, dial
+from connectors.net.mqtt_answers import Answer, Limits, answer_of, limits_of, why_refused
 from connectors.net.mqtt_session import PatientClient
 from connectors.net.policy import NetworkPolicy
 from connectors.net.terms import Overrides
@@ -29,10 +32,13 @@ Version = Literal["5", "3.1.1"]
 QoS = Literal[0, 1, 2]
 
 MAX_TOPIC: Final = 65_535  # bytes of UTF-8 (MQTT 5, section 1.5.4)
+_MAX_HEADER: Final = 9  # bytes of a PUBLISH beside topic, properties and payload, at the most (MQTT 5, section 3.3)
 _READ_AT_ONCE: Final = 256  # packets, before what is to be written gets its turn
+_MAX_ANSWER: Final = 256 * 1024  # bytes of a packet for a client that takes no messages: two long properties
+# What paho raises over bytes that are no packet.
+_NO_MQTT: Final = (MQTTException, struct.error, ValueError, LookupError, AssertionError)
 _IF_NEW: Final = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
 _ALWAYS: Final = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
-_NOT_AUTHORIZED: Final = frozenset({"Bad user name or password", "Not authorized", "Bad authentication method"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +94,17 @@ class Sent:
     expiry: int | None = None
 
 
+class PacketTooLarge(Exception):
+    """The broker has said that it reads no packet of this size."""
+
+
 class MqttClient:
     """One connection to a broker. After it ended, ``connect`` makes another one.
 
-    ``on_message`` gets each message that comes in, ``on_published`` the packet id of each that the broker has taken,
-    with "" or the broker's reason to refuse it; ``on_unreadable`` how large a message was that cannot be read, and
-    that the broker is not to send again.
+    ``on_message`` gets each message that comes in, ``on_published`` the packet id of each that the broker has taken or
+    refused, with what it says; ``on_unreadable`` how large a message was that cannot be read, and that the broker is
+    not to send again. ``limits`` are the broker's, ``refused`` is what it said to a connection that it refused and
+    ``ended`` what it said as it ended one, None for nothing.
     """
 
     def __init__(
@@ -101,7 +112,7 @@ class MqttClient:
         session: Session,
         *,
         on_message: Callable[[Received], None] | None = None,
-        on_published: Callable[[int, str], None] | None = None,
+        on_published: Callable[[int, Answer], None] | None = None,
         on_unreadable: Callable[[int], None] | None = None,
     ) -> None:
         self.session = session
@@ -109,8 +120,10 @@ class MqttClient:
         self._on_published = on_published
         self._session = 0
         self._connection = 0
-        self._answer: tuple[ReasonCode, bool] | None = None
-        self._ended: str = ""
+        self._answer: tuple[Answer, bool] | None = None
+        self.limits = Limits()
+        self.refused: Answer | None = None
+        self.ended: Answer | None = None
         self._granted: dict[int, Sequence[ReasonCode]] = {}
         self._unsubscribed: set[int] = set()
         is_v5 = session.version == "5"
@@ -151,7 +164,7 @@ class MqttClient:
             tls = policy.terms_for(session.origin, session.overrides).tls if session.origin.scheme == "mqtts" else None
             over = dial(policy, session.origin, tls, timeout)
         self._connection += 1
-        self._answer, self._ended = None, ""
+        self._answer = self.refused = self.ended = None
         self._paho.open_socket = over
         self._paho.connect_async(
             session.origin.host,
@@ -167,11 +180,11 @@ class MqttClient:
             self.drop()
             raise
         assert self._answer is not None
-        reason, session_present = self._answer
-        if reason.is_failure:
+        answer, session_present = self._answer
+        if answer.is_refusal:
             self.drop()
-            why = Reason.BAD_CONFIG if str(reason) in _NOT_AUTHORIZED else Reason.RETRY_CONNECT
-            raise CannotConnect(why, f"The broker refused the connection: {str(reason).lower()}.")
+            self.refused = answer
+            raise CannotConnect(why_refused(answer), f"The broker refused the connection: {answer.name}.")
         if not session_present:
             self._session += 1
             self._paho.forget_session()
@@ -210,9 +223,16 @@ class MqttClient:
     def publish(self, topic: str, payload: bytes, qos: QoS, *, retain: bool = False, sent: Sent | None = None) -> int:
         """Send a message; return the packet id that ``on_published`` will tell of, by then or later.
 
-        Raises ValueError for a topic that nothing can be published to, CannotConnect without a connection.
+        Raises ValueError for a topic that nothing can be published to, PacketTooLarge for what the broker does not
+        read, CannotConnect without a connection.
         """
-        info = self._paho.publish(topic, payload, qos, retain, self._publish_properties(sent))
+        properties = self._publish_properties(sent)
+        if self.limits.packet is not None:
+            packed = properties.pack() if properties is not None else b"\0"
+            size = _MAX_HEADER + len(topic.encode()) + len(packed) + len(payload)
+            if size > self.limits.packet:
+                raise PacketTooLarge(f"The message has {size:,} bytes; the broker takes {self.limits.packet:,}.")
+        info = self._paho.publish(topic, payload, qos, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise CannotConnect(Reason.RETRY_CONNECT, "The connection has ended.")
         return info.mid
@@ -270,7 +290,12 @@ class MqttClient:
             connected = self._paho.socket()
             if connected is None:
                 break
-            self._check(self._paho.loop_read())
+            try:
+                self._check(self._paho.loop_read())
+            except _NO_MQTT:
+                raise self._give_up("What answers does not speak MQTT.") from None
+            if self._on_message is None and self._paho.incoming > _MAX_ANSWER:
+                raise self._give_up("What answers sends more than an MQTT broker has to say.")
             if (connected := self._paho.socket()) is None:
                 break
             poll.register(connected, select.POLLIN)
@@ -290,13 +315,19 @@ class MqttClient:
                     return
                 raise
 
+    def _give_up(self, why: str) -> CannotConnect:
+        self._paho.close_socket()
+        return CannotConnect(Reason.RETRY_CONNECT, why)
+
     def _check(self, code: MQTTErrorCode) -> None:
+        if code == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            raise self._give_up("What answers does not speak MQTT.")
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or self._paho.socket() is None:
             self._paho.close_socket()
             raise self._why_ended()
 
     def _why_ended(self) -> CannotConnect:
-        why = f": {self._ended}" if self._ended else ""
+        why = f": {self.ended.name}" if self.ended else ""
         return CannotConnect(Reason.RETRY_CONNECT, f"The broker ended the connection{why}.")
 
     def _connect_properties(self) -> Properties | None:
@@ -325,11 +356,12 @@ class MqttClient:
         return properties
 
     def _see_connack(self, client: Any, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        self._answer = reason, flags.session_present
+        self._answer = answer_of(reason, properties), flags.session_present
+        self.limits = limits_of(properties)
 
     def _see_disconnect(self, client: Any, data: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._ended = str(reason).lower()
+            self.ended = answer_of(reason, properties)
 
     def _see_suback(self, client: Any, data: Any, packet: int, reasons: Sequence[ReasonCode], properties: Any) -> None:
         self._granted[packet] = reasons
@@ -339,7 +371,7 @@ class MqttClient:
 
     def _see_published(self, client: Any, data: Any, packet: int, reason: ReasonCode, properties: Any) -> None:
         if self._on_published is not None:
-            self._on_published(packet, str(reason).lower() if reason.is_failure else "")
+            self._on_published(packet, answer_of(reason, properties))
 
     def _see_message(self, client: Any, data: Any, message: MQTTMessage) -> None:
         if self._on_message is None:

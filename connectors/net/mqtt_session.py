@@ -2,8 +2,9 @@
 
 Paho answers a message of QoS 2 with PUBREC as it arrives, by which the broker forgets it before anybody has stored it.
 Here PUBREC is what ``ack`` sends. A message that comes again although it was taken over is told by its packet id, which
-the broker gives to no other before it has the answer, and only answered (MQTT 5, sections 2.2.1, 4.3.3 and 4.4). What
-is overridden is not part of paho's interface, so a new release of it is adopted with the tests of this module.
+the broker gives to no other before it has the answer, and only answered (MQTT 5, sections 2.2.1, 4.3.3 and 4.4). Nor
+does paho see that a PUBREC refuses a message. What is overridden is not part of paho's interface, so a new release of
+it is adopted with the tests of this module.
 """
 
 import socket
@@ -14,8 +15,13 @@ from typing import Any, Final
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 _EXACTLY_ONCE: Final = 2
+_READ_SIZE: Final = 64 * 1024  # bytes
+_FAILURE: Final = 0x80  # the first reason code of those that say so
 
 
 class PatientClient(Client):
@@ -28,6 +34,11 @@ class PatientClient(Client):
         super().__init__(*args, **kwargs)
         self._taken: set[int] = set()  # packet ids of QoS 2 that were answered with PUBREC and not released yet
         self._owed: set[int] = set()  # packet ids of QoS 1 that the broker was not told of: the connection had ended
+
+    @property
+    def incoming(self) -> int:
+        """Bytes of the packet that is being read."""
+        return int(self._in_packet["remaining_length"])
 
     def close_socket(self) -> None:
         """Close the connection at once."""
@@ -53,6 +64,10 @@ class PatientClient(Client):
         if taken is None:
             raise ConnectionError("There is no socket to connect over.")
         return taken
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # Paho asks for as much as a packet says that it has, which may be 256 MB that never come.
+        return super()._sock_recv(min(bufsize, _READ_SIZE))
 
     def _handle_publish(self) -> MQTTErrorCode:
         qos = (self._in_packet["command"] & 0x06) >> 1
@@ -87,6 +102,20 @@ class PatientClient(Client):
 
     def _send_pubrec(self, mid: int) -> MQTTErrorCode:
         return MQTTErrorCode.MQTT_ERR_SUCCESS  # not before ack()
+
+    def _handle_pubrec(self) -> MQTTErrorCode:
+        packet = self._in_packet["packet"]
+        if len(packet) < 3 or packet[2] < _FAILURE:
+            return super()._handle_pubrec()
+        # The end of the message: nothing follows (MQTT 5, section 4.3.3).
+        (mid,) = struct.unpack("!H", packet[:2])
+        properties = Properties(PacketTypes.PUBREC)
+        if len(packet) > 3:
+            properties.unpack(packet[3:])
+        with self._out_message_mutex:
+            if mid not in self._out_messages:
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+            return self._do_on_publish(mid, ReasonCode(PacketTypes.PUBREC, identifier=packet[2]), properties)
 
     def _handle_pubrel(self) -> MQTTErrorCode:
         (mid,) = struct.unpack("!H", self._in_packet["packet"][:2])

@@ -1,6 +1,7 @@
 """What an answer, or none, means for a delivery."""
 
 from codecs import getincrementaldecoder
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -23,6 +24,21 @@ _KEPT_HEADERS: Final = (
     "x-request-id",
     "x-correlation-id",
 )
+# What may happen to a message over HTTP, for the reference.
+RESULTS: Final[Mapping[str, Reason]] = {
+    "an answer 2xx": Reason.OK,
+    "an answer 5xx, 409 or 425": Reason.RETRY_HTTP_5XX,
+    "an answer 429": Reason.RETRY_429,
+    "no whole answer in time, or 408": Reason.RETRY_TIMEOUT,
+    "no connection, a broken one, an answer that is no HTTP, or a proxy's 407": Reason.RETRY_CONNECT,
+    "a host without addresses": Reason.RETRY_DNS,
+    "a certificate that is not trusted, or no TLS": Reason.RETRY_TLS,
+    "an answer 410": Reason.PERMANENT_410,
+    "any other answer 4xx": Reason.PERMANENT_4XX,
+    "an answer 3xx: redirects are not followed": Reason.BAD_CONFIG,
+    "a target that the installation does not allow": Reason.BLOCKED_TARGET,
+    "a template that yields what cannot be sent": Reason.TEMPLATE_ERROR,
+}
 _SPECIAL: Final[dict[int, Reason]] = {
     # Only a proxy says so: no fault of the message.
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: Reason.RETRY_CONNECT,

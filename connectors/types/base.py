@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, TypeVar
 from django.conf import settings
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from connectors.outcomes import Outcome
+from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.masking import Masker
 from spaces.errors import FieldError
@@ -140,7 +140,11 @@ class Paced(Iterator[MessageT]):
 class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     """The code for one kind of system, declared once.
 
-    The admin form, API schema, masking and contract tests all come from the declaration.
+    The admin form, API schema, masking, docs page and contract tests all come from the declaration.
+
+    ``checks`` and ``results`` are for the docs page, and held to what happens by the contract tests: the steps that a
+    probe may have, in their order, each with what it finds out, and what may happen to a message, each with the reason
+    that its outcome then has. A file ``about.md`` beside the module says there what no schema tells.
     """
 
     id: ClassVar[str]
@@ -151,6 +155,8 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
     is_remote: ClassVar[bool] = True  # whether messages leave this installation, over a network that may fail
     batch: ClassVar[int] = 1  # messages that it sends in one request: so many times the usual number are under way
     kibana_id: ClassVar[str] = ""  # of the connector type in Kibana that this one stands for, if any
+    checks: ClassVar[Mapping[str, str]] = {}
+    results: ClassVar[Mapping[str, Reason]] = {}
     config_model: type[ConfigT]
     secrets_model: type[SecretsT]
     params_model: type[ParamsT]

@@ -21,12 +21,12 @@ from connectors.net.tls import check_certificates
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
-from connectors.types.answers import clean
+from connectors.types.answers import RESULTS, clean
 from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
 from connectors.types.gathering import Batch, Gathering
 from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
-from connectors.types.http_probe import Probe, probe_http, status_step, token_step
+from connectors.types.http_probe import CHECKS, Probe, probe_http, status_step, token_step
 from connectors.types.oauth2 import Grant, NoToken, TokenSource
 from connectors.types.sites import Site
 from spaces.errors import FieldError
@@ -79,6 +79,9 @@ ApiConfigT = TypeVar("ApiConfigT", bound=HttpApiConfig)
 
 class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
     """A connector type whose every message is one conversation with one site."""
+
+    checks = CHECKS
+    results = RESULTS
 
     def __init__(self) -> None:
         self._sites: OrderedDict[int, Site[ApiConfigT, SecretsT]] = OrderedDict()  # longest unused first

@@ -21,3 +21,14 @@ def check_secret_url(value: SecretStr | None) -> SecretStr | None:
     if value is not None and value.get_secret_value():
         parse_url(value.get_secret_value())
     return value
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON; none means the usual one, which is."""
+    essence = essence_of(content_type)
+    return essence == JSON_TYPE or essence.endswith("+json")
+
+
+def essence_of(content_type: str) -> str:
+    """Return a content type without its parameters, in lower case; the usual one for none."""
+    return (content_type or JSON_TYPE).partition(";")[0].strip().lower()

@@ -1,7 +1,7 @@
 """The steps of a probe over HTTP: one real request that says nothing, taken apart."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +20,19 @@ from connectors.types.masking import Masker
 from connectors.types.oauth2 import NoToken, TokenSource
 
 SOON: Final = 21  # days before its end from which a certificate is worth a word
+
+# The steps, for the reference: those before anything is asked, and those of the question itself.
+VETTING: Final[Mapping[str, str]] = {
+    "parse": "The address is written as one.",
+    "resolve": "Its host has addresses. Left out where an address stands in place of a name, or a proxy resolves it.",
+    "policy": "The installation allows the target, and the proxy if there is one.",
+}
+ASKING: Final[Mapping[str, str]] = {
+    "connect": "The port takes connections.",
+    "tls": "The certificate is valid and trusted; when it ends. For https only.",
+    "request": "A request that changes nothing is answered.",
+}
+CHECKS: Final[Mapping[str, str]] = {**VETTING, **ASKING, "status": "The status of the answer is a good one."}
 
 ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
@@ -183,7 +196,7 @@ def tls_advice(reason: Reason, detail: str) -> str:
 
 
 def tls_step(verify: Verify, certificate: Certificate | None, duration: float) -> Step:
-    """Return the step of a TLS handshake that succeeded."""
+    """Return what a TLS handshake that succeeded says of the certificate."""
     verified = {
         "full": "verified",
         "certificate": "verified, its host name not checked",

@@ -1,4 +1,5 @@
-"""Finds the connector types: every package in ``connectors.types`` that defines ``connector_type``."""
+"""Finds the connector types: every package in ``connectors.types`` that defines ``connector_type``, and those that
+other packages declare by an entry point."""
 
 import pkgutil
 from functools import cache
@@ -8,6 +9,7 @@ from django.conf import settings
 
 import connectors.types
 from connectors.types.base import AnyConnectorType
+from connectors.types.packages import packaged_types
 from spaces.validation import reject
 
 
@@ -32,6 +34,12 @@ class DisabledConnectorType(LookupError):
 @cache
 def all_types() -> dict[str, AnyConnectorType]:
     """Return every connector type by id. Raise RuntimeError when two folders claim one id."""
+    own = own_types()
+    return {**own, **packaged_types(own).types}
+
+
+def own_types() -> dict[str, AnyConnectorType]:
+    """Return the connector types that come with Switchyard, by id. Raise RuntimeError when two folders claim one id."""
     found: dict[str, AnyConnectorType] = {}
     for module in pkgutil.iter_modules(connectors.types.__path__):
         if not module.ispkg:

@@ -168,7 +168,8 @@ class Mapper:
 
 
 def _compile(params: MappedParams, pointer: str) -> CompiledParams:
-    return compile_params({name: getattr(params, name) for name in TEMPLATES}, lambda _: "text", pointer, VARIABLES)
+    templates = {name: getattr(params, name) for name in TEMPLATES}
+    return compile_params(templates, lambda _: "text", pointer, variables=VARIABLES)
 
 
 def _check_size(text: bytes | str) -> None:

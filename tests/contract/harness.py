@@ -1,19 +1,23 @@
 """What a connector type brings along to be tested by the contract.
 
-Each type has a module ``tests.connectors.types.<id>.scenarios`` with ``SCENARIOS`` and ``message(key)``.
+Each type has a module with ``SCENARIOS`` and ``message(key)``: ``tests.connectors.types.<id>.scenarios``, or for a type
+of another package the one that its entry point of the group ``switchyard.connector_scenarios`` names.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
 
 from connectors.outcomes import Reason
 from connectors.types.base import AnyConnection, AnyMessage
-from connectors.types.registry import all_types, get_type
+from connectors.types.registry import all_types, get_type, own_types
 
 # In every secret of every connection of a scenario, and what the systems of the scenarios send back where they can.
 CANARY = "S3CR3T-canary/&<+'\"-6f1d"
+SCENARIOS = "switchyard.connector_scenarios"
 TIMEOUT = 1.0  # seconds that the connections of all scenarios allow
 
 REQUIRED = frozenset(
@@ -62,9 +66,17 @@ class Harness:
 
 
 def harnesses() -> list[Harness]:
-    """Return the harness of every registered type; raise ModuleNotFoundError for a type that has none."""
-    found = []
-    for type_id in all_types():
-        module = import_module(f"tests.connectors.types.{type_id}.scenarios")
-        found.append(Harness(type_id, module.SCENARIOS, module.message))
-    return found
+    """Return the harness of every registered type; raise ModuleNotFoundError or LookupError for a type without one."""
+    modules = {type_id: _scenarios(type_id) for type_id in all_types()}
+    return [Harness(type_id, module.SCENARIOS, module.message) for type_id, module in modules.items()]
+
+
+def _scenarios(type_id: str) -> ModuleType:
+    if type_id in own_types():
+        return import_module(f"tests.connectors.types.{type_id}.scenarios")
+    for entry in entry_points(group=SCENARIOS, name=type_id):
+        module: ModuleType = entry.load()
+        return module
+    raise LookupError(
+        f'No package has an entry point "{type_id}" of the group {SCENARIOS}, with a module of scenarios.'
+    )

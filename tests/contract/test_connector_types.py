@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from connectors.outcomes import MAX_ANSWER, Outcome
 from connectors.steps import Step
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage
-from connectors.types.registry import all_types, get_type
+from connectors.types.packages import check_declaration
+from connectors.types.registry import all_types, get_type, own_types
 from tests.contract.harness import CANARY, TIMEOUT, Harness, Scenario, harnesses
 
 HARNESSES = harnesses()
@@ -66,6 +67,7 @@ def test_each_message_has_one_outcome_in_time(harness: Harness, scenario: Scenar
         took = time.monotonic() - began
     assert sorted(outcome.key for outcome in outcomes) == list(range(MESSAGES))
     assert {outcome.reason for outcome in outcomes} == {scenario.expected}, outcomes
+    assert scenario.expected in get_type(harness.type_id).results.values(), "results lack what happens here"
     assert all(outcome.detail for outcome in outcomes)
     assert took < TIMEOUT + 2
     assert all(0 <= outcome.duration < TIMEOUT + 2 for outcome in outcomes)
@@ -94,7 +96,10 @@ def test_a_probe_ends_in_time_with_steps_that_can_be_shown(harness: Harness, sce
         took = time.monotonic() - began
     assert took < TIMEOUT + 2
     assert all(step.reason.is_ok for step in steps[:-1])
-    assert len({step.name for step in steps}) == len(steps)
+    documented = list(get_type(harness.type_id).checks)
+    assert {step.name for step in steps} <= set(documented), "checks lack a step"
+    places = [documented.index(step.name) for step in steps]
+    assert places == sorted(set(places)), "checks have another order"
     for step in steps:
         assert step.detail.endswith("."), step
         assert not UNSTORABLE.search(step.detail + step.advice)
@@ -176,11 +181,11 @@ def test_no_messages_are_no_outcomes(harness: Harness) -> None:
 @EACH_TYPE
 def test_a_declaration_is_complete(connector_type: AnyConnectorType) -> None:
     assert all_types()[connector_type.id] is connector_type
-    assert type(connector_type).__module__.startswith(f"connectors.types.{connector_type.id}")
-    assert connector_type.name
+    if connector_type.id in own_types():
+        assert type(connector_type).__module__.startswith(f"connectors.types.{connector_type.id}")
+    check_declaration(connector_type)
     assert connector_type.description.endswith(".")
-    assert connector_type.categories
-    assert connector_type.icon
+    assert all(what.endswith(".") for what in connector_type.checks.values())
     for model in (connector_type.config_model, connector_type.secrets_model, connector_type.params_model):
         assert model.model_json_schema()["additionalProperties"] is False
         for name, field in model.model_fields.items():

@@ -12,6 +12,7 @@ import trustme
 from connectors.net import resolver
 from connectors.net.dialling import CannotConnect
 from connectors.net.mqtt import MqttClient, QoS, Received, Sent, Session, Version
+from connectors.net.mqtt_answers import Answer
 from connectors.net.terms import Overrides
 from connectors.net.urls import Origin
 from connectors.outcomes import Reason
@@ -42,7 +43,7 @@ class Peer:
 
     def __init__(self, session: Session) -> None:
         self.received: list[Received] = []
-        self.published: dict[int, str] = {}
+        self.published: dict[int, Answer] = {}
         self.client = MqttClient(session, on_message=self.received.append, on_published=self.published.__setitem__)
 
     def __enter__(self) -> "Peer":
@@ -61,7 +62,7 @@ class Peer:
     def publish(self, topic: str, payload: bytes, qos: QoS = 1, sent: Sent | None = None, retain: bool = False) -> None:
         packet = self.client.publish(topic, payload, qos, retain=retain, sent=sent)
         self.pump_until(lambda: packet in self.published)
-        assert not self.published[packet]
+        assert not self.published[packet].is_refusal
 
     def drain(self) -> None:
         """Read until the broker has answered a question that was put after all that it had to send."""

@@ -9,7 +9,8 @@ import orjson
 
 from connectors.types.base import Message
 from connectors.types.conversations import BadMessage
-from connectors.types.http.schemas import HttpParams, is_json, is_ndjson
+from connectors.types.http.schemas import HttpParams, is_ndjson
+from connectors.types.http_fields import is_json
 
 # Where one message of a batch may be to blame for the whole: then each is sent by itself.
 BLAMES_ONE: Final = frozenset(

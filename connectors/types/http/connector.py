@@ -9,16 +9,18 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome
 from connectors.steps import Step
+from connectors.types.answers import RESULTS
 from connectors.types.base import Adopted, ConnectorType, Message, TemplateFormat
 from connectors.types.conversations import hold
 from connectors.types.http.client import Client, HttpConnection, content_type_of
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.kibana import adopt_webhook
 from connectors.types.http.probing import probe_client
-from connectors.types.http.schemas import HttpConfig, HttpParams, is_json, is_ndjson
+from connectors.types.http.schemas import HttpConfig, HttpParams, is_ndjson
 from connectors.types.http.sending import gather, send_batch
 from connectors.types.http.signing import succeed
-from connectors.types.http_fields import DEFAULT_TIMEOUT
+from connectors.types.http_fields import DEFAULT_TIMEOUT, is_json
+from connectors.types.http_probe import ASKING, VETTING
 from spaces.errors import FieldError
 
 _MAX_CLIENTS: Final = 256
@@ -33,6 +35,13 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
     categories = ("generic",)
     icon = "webhook"
     kibana_id = ".webhook"
+    checks = {
+        **VETTING,
+        "token": "The token endpoint gives an access token. For OAuth 2 only.",
+        **ASKING,
+        "status": "The status of the answer is a good one. Left out, as is the request, with the test method none.",
+    }
+    results = RESULTS
     config_model = HttpConfig
     secrets_model = HttpSecrets
     params_model = HttpParams

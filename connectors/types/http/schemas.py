@@ -9,7 +9,7 @@ from connectors.net.tls import check_certificates
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.http_fields import JSON_TYPE, MAX_PEM, PEM
+from connectors.types.http_fields import JSON_TYPE, MAX_PEM, PEM, essence_of
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
@@ -234,16 +234,6 @@ class HttpParams(Params):
         return headers
 
 
-def is_json(content_type: str) -> bool:
-    """Whether a body of this content type is JSON; none means the usual one, which is."""
-    essence = _essence(content_type)
-    return essence == JSON_TYPE or essence.endswith("+json")
-
-
 def is_ndjson(content_type: str) -> bool:
     """Whether a body of this content type is lines of JSON."""
-    return _essence(content_type) in NDJSON_TYPES
-
-
-def _essence(content_type: str) -> str:
-    return (content_type or JSON_TYPE).partition(";")[0].strip().lower()
+    return essence_of(content_type) in NDJSON_TYPES

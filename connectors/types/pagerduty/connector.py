@@ -12,6 +12,7 @@ from connectors.steps import Step
 from connectors.types.base import Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import CHECKS
 from connectors.types.pagerduty.schemas import (
     EVENT_ACTIONS,
     SEVERITIES,
@@ -37,6 +38,7 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
     categories = ("incidents",)
     icon = "notifications_active"
     kibana_id = ".pagerduty"
+    checks = {**CHECKS, "status": "PagerDuty answers. Its key is checked with the first event."}
     config_model = PagerDutyConfig
     secrets_model = PagerDutySecrets
     params_model = PagerDutyParams

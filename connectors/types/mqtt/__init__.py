@@ -1,0 +1,5 @@
+"""MQTT: topics of a broker."""
+
+from connectors.types.mqtt.connector import MqttConnectorType
+
+connector_type = MqttConnectorType()
