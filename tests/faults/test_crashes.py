@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 def installation(
     request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: RedisServer
 ) -> Iterator[Wired]:
-    servers = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
+    servers: dict[str, Any] = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
     with wired(tmp_path, **servers) as running:
         yield running
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -40,7 +41,7 @@ KEY_OF = "SELECT substr(secrets, 1, 8), count(*) FROM connectors_connector GROUP
 def installation(
     request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: RedisServer
 ) -> Iterator[Wired]:
-    servers = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
+    servers: dict[str, Any] = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
     with wired(tmp_path, **servers) as running:
         yield running
 
