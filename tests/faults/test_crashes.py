@@ -18,7 +18,9 @@ pytestmark = pytest.mark.timeout(300)
 def installation(
     request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: RedisServer
 ) -> Iterator[Wired]:
-    servers: dict[str, Any] = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
+    servers: dict[str, Any] = {}
+    if request.param == "server":
+        servers = {"database_url": database_url, "broker_url": broker.url}
     with wired(tmp_path, **servers) as running:
         yield running
 

@@ -41,7 +41,9 @@ KEY_OF = "SELECT substr(secrets, 1, 8), count(*) FROM connectors_connector GROUP
 def installation(
     request: pytest.FixtureRequest, tmp_path: Path, database_url: str, broker: RedisServer
 ) -> Iterator[Wired]:
-    servers: dict[str, Any] = {"database_url": database_url, "broker_url": broker.url} if request.param == "server" else {}
+    servers: dict[str, Any] = {}
+    if request.param == "server":
+        servers = {"database_url": database_url, "broker_url": broker.url}
     with wired(tmp_path, **servers) as running:
         yield running
 
