@@ -21,11 +21,11 @@ from connectors.types.base import Connection, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http.batches import batch_id, join_bodies
 from connectors.types.http.credentials import HttpSecrets
-from connectors.types.http.oauth2 import TokenSource
 from connectors.types.http.schemas import HttpConfig, HttpParams
 from connectors.types.http.signing import sign
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
+from connectors.types.oauth2 import Grant, TokenSource
 from connectors.version import VERSION
 
 HttpConnection = Connection[HttpConfig, HttpSecrets]
@@ -62,7 +62,7 @@ class Client:
             self.refusal = Failure(Reason.BAD_CONFIG, str(error))
         except BlockedTarget as error:
             self.refusal = Failure(Reason.BLOCKED_TARGET, str(error))
-        self.tokens = TokenSource(connection, self.overrides) if config.auth == "oauth2" else None
+        self.tokens = TokenSource(connection, _grant(connection), self.overrides) if config.auth == "oauth2" else None
         credentials = _authorization(connection)
         self._guarded = credentials.keys() | ({"authorization"} if config.auth == "oauth2" else set())
         self._headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": JSON_TYPE}
@@ -161,6 +161,18 @@ def content_type_of(headers: object) -> str:
     if not isinstance(headers, dict):
         return ""
     return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
+
+
+def _grant(connection: HttpConnection) -> Grant:
+    config, secret = connection.config, connection.secrets.client_secret
+    return Grant(
+        config.token_url,
+        config.client_id,
+        secret.get_secret_value() if secret else "",
+        config.scope,
+        config.token_fields,
+        config.client_auth,
+    )
 
 
 def overrides_of(connection: HttpConnection) -> Overrides:

@@ -4,10 +4,11 @@ import json
 import threading
 import time
 from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote_plus, urlencode
 
 from pydantic import SecretStr
@@ -19,9 +20,7 @@ from connectors.net.terms import Overrides
 from connectors.net.urls import BadUrl
 from connectors.outcomes import Reason
 from connectors.tokens import Token, drop_token, keep_token, load_token
-from connectors.types.base import Connection
-from connectors.types.http.credentials import HttpSecrets
-from connectors.types.http.schemas import HttpConfig
+from connectors.types.base import AnyConnection
 from connectors.types.masking import Masker
 from connectors.version import VERSION
 
@@ -33,6 +32,18 @@ _LONGEST: Final = 30 * 24 * 3600
 _TIMEOUT: Final = 10.0
 _MOST_SAID: Final = 300  # characters of what the endpoint says of an error
 _FORM: Final = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What is asked of a token endpoint, and as whom. ``fields`` are further ones of the form."""
+
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    client_auth: Literal["header", "body"] = "header"
 
 
 class NoToken(Exception):
@@ -52,18 +63,24 @@ class _Held:
 class TokenSource:
     """The tokens of one connection. May be used by several threads."""
 
-    def __init__(self, connection: Connection[HttpConfig, HttpSecrets], overrides: Overrides) -> None:
+    def __init__(self, connection: AnyConnection, grant: Grant, overrides: Overrides) -> None:
+        """``overrides`` are what the connector says of the terms on which the endpoint is asked."""
         self._connection = connection
+        self._grant = grant
         self._overrides = overrides
         self._held: _Held | None = None
         self._failure: Failure | None = None
         self._silent_until = float("-inf")
         self._lock = threading.Lock()
-        self._own = [*connection.secrets.plaintexts(), _credentials(connection)]
+        self._own = [*connection.secrets.plaintexts(), _credentials(grant)]
         self.masker = Masker(self._own)
 
     def header(self) -> str:
-        """Return the value of the header ``authorization``; raise NoToken.
+        """Return the value of the header ``authorization``; raise NoToken."""
+        return _header(self.token())
+
+    def token(self) -> Token:
+        """Return a token that lasts for a while; raise NoToken.
 
         After a failure the endpoint is left alone for two seconds: hundreds of messages may wait, and each would ask.
         """
@@ -72,7 +89,7 @@ class TokenSource:
                 if self._failure is not None and time.monotonic() < self._silent_until:
                     raise NoToken(self._failure)
                 self._held = self._shared(other_than=None) or self._try_to_fetch()
-            return _header(self._held.token)
+            return self._held.token
 
     def replaces(self, header: str) -> bool:
         """Whether a request that was refused with this header may be sent again, with another token.
@@ -122,22 +139,22 @@ class TokenSource:
         return _Held(token, datetime.now(UTC))
 
     def _request(self) -> Request:
-        config = self._connection.config
+        grant = self._grant
         try:
-            url = NetworkPolicy.current().check_url(config.token_url)
-            terms = policy_for(config.token_url, self._overrides)
+            url = NetworkPolicy.current().check_url(grant.token_url)
+            terms = policy_for(grant.token_url, self._overrides)
         except BadUrl as error:
             raise NoToken(Failure(Reason.BAD_CONFIG, f"The token endpoint: {error}")) from None
         except BlockedTarget as error:
             raise NoToken(Failure(Reason.BLOCKED_TARGET, f"The token endpoint: {error}")) from None
-        form = {"grant_type": "client_credentials", **config.token_fields}
-        if config.scope:
-            form["scope"] = config.scope
+        form = {"grant_type": "client_credentials", **grant.fields}
+        if grant.scope:
+            form["scope"] = grant.scope
         headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": _FORM, "accept": "application/json"}
-        if config.client_auth == "header":
-            headers["authorization"] = f"Basic {b64encode(_credentials(self._connection).encode()).decode()}"
+        if grant.client_auth == "header":
+            headers["authorization"] = f"Basic {b64encode(_credentials(grant).encode()).decode()}"
         else:
-            form |= {"client_id": config.client_id, "client_secret": _client_secret(self._connection)}
+            form |= {"client_id": grant.client_id, "client_secret": grant.client_secret}
         return Request(
             "POST",
             url,
@@ -149,14 +166,9 @@ class TokenSource:
         )
 
 
-def _credentials(connection: Connection[HttpConfig, HttpSecrets]) -> str:
+def _credentials(grant: Grant) -> str:
     # Both are encoded as in a form first: RFC 6749, section 2.3.1.
-    return f"{quote_plus(connection.config.client_id)}:{quote_plus(_client_secret(connection))}"
-
-
-def _client_secret(connection: Connection[HttpConfig, HttpSecrets]) -> str:
-    secret = connection.secrets.client_secret
-    return secret.get_secret_value() if secret else ""
+    return f"{quote_plus(grant.client_id)}:{quote_plus(grant.client_secret)}"
 
 
 def _read(response: Response, masker: Masker) -> Token:
