@@ -21,10 +21,12 @@ from connectors.net.tls import check_certificates
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
+from connectors.types.answers import clean
 from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
 from connectors.types.http_fields import DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
-from connectors.types.http_probe import Probe, probe_http, status_step
+from connectors.types.http_probe import Probe, probe_http, status_step, token_step
+from connectors.types.oauth2 import Grant, NoToken, TokenSource
 from connectors.types.sites import Site
 from spaces.errors import FieldError
 
@@ -98,6 +100,10 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         """Return what tells a secret and is none of its plaintexts, such as credentials put together."""
         return []
 
+    def grant(self, config: ApiConfigT, secrets: SecretsT) -> Grant | None:
+        """Return what is asked of a token endpoint, where each request has to carry an access token."""
+        return None
+
     def probe_request(self, site: Site[ApiConfigT, SecretsT]) -> Request:
         """Return a request that asks whether the system is there and accepts the credentials, and changes nothing."""
         return site.request("GET")
@@ -160,8 +166,18 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
             site.ask_until = until
             return self.judge(site, request, response)
 
+        tokens = site.tokens
         return probe_http(
-            Probe(site.base, site.policy, site.terms.proxy, lambda: site.masker, request, judge), timeout=timeout
+            Probe(
+                url=site.base,
+                policy=site.policy,
+                proxy=site.terms.proxy,
+                masker=lambda: site.masker,
+                request=request,
+                judge=judge,
+                authorize=None if tokens is None else lambda: token_step(tokens),
+            ),
+            timeout=timeout,
         )
 
     def site(self, connection: Connection[ApiConfigT, SecretsT]) -> Site[ApiConfigT, SecretsT]:
@@ -180,26 +196,49 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
 
     def _open(self, connection: Connection[ApiConfigT, SecretsT], policy: NetworkPolicy) -> Site[ApiConfigT, SecretsT]:
         config, secrets = connection.config, connection.secrets
+        overrides = Overrides(
+            verify=None if config.verify == "default" else config.verify,
+            ca=config.ca or None,
+            timeout=config.timeout,
+        )
+        derived = self.derived_secrets(config, secrets)
+        grant = self.grant(config, secrets)
         return Site(
             (self.id, connection.id, connection.version),
             connection,
             policy,
             self.base_url(config, secrets),
-            Overrides(
-                verify=None if config.verify == "default" else config.verify,
-                ca=config.ca or None,
-                timeout=config.timeout,
-            ),
+            overrides,
             self.headers(config, secrets),
-            self.derived_secrets(config, secrets),
+            derived,
+            TokenSource(connection, grant, overrides, derived) if grant else None,
         )
 
     def _conversation(self, site: Site[ApiConfigT, SecretsT], message: Message[ParamsT]) -> Conversation:
         began = time.monotonic()
         try:
-            outcome = yield from self.converse(site, message)
+            outcome = yield from _authorized(site, self.converse(site, message))
         except BadMessage as error:
             outcome = Outcome(message.key, Reason.TEMPLATE_ERROR, str(error))
+        except NoToken as error:
+            failure = error.failure
+            outcome = Outcome(
+                message.key, failure.reason, clean(failure.detail, site.masker), duration=failure.duration
+            )
         else:
             outcome = replace(outcome, duration=time.monotonic() - began)
         return (outcome,)
+
+
+def _authorized(site: Site[ApiConfigT, SecretsT], exchange: Exchange) -> Exchange:
+    """Hold an exchange; send a request whose access token is refused once more, with another."""
+    try:
+        request = next(exchange)
+        while True:
+            result = yield request
+            if site.renew(request, result):
+                result = yield request
+            request = exchange.send(result)
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome

@@ -16,6 +16,7 @@ from connectors.outcomes import Reason
 from connectors.steps import Step
 from connectors.types.answers import clean, reason_for
 from connectors.types.masking import Masker
+from connectors.types.oauth2 import NoToken, TokenSource
 
 SOON: Final = 21  # days before its end from which a certificate is worth a word
 
@@ -46,6 +47,7 @@ STATUS_ADVICE: Final = {
     407: "A proxy wants credentials.",
     429: "The system asks for fewer requests; deliveries wait as it says.",
 }
+_CLIENT_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
 # The system is there, and this is not the method or the body that it takes here.
 _OTHER_METHOD: Final = frozenset({400, 404, 405, 406, 411, 415, 422, 501})
 
@@ -148,6 +150,16 @@ def _take_apart(
         return
     answered = traced.answered if traced.answered is not None else result.duration
     yield Step("request", f"{request.method} was answered.", max(answered - reached, 0.0))
+
+
+def token_step(tokens: TokenSource) -> Step:
+    """Get an access token, for a probe's ``authorize``."""
+    began = time.monotonic()
+    try:
+        tokens.header()
+    except NoToken as error:
+        return Step("token", error.failure.detail, time.monotonic() - began, error.failure.reason, _CLIENT_ADVICE)
+    return Step("token", f"The access token is good for {tokens.lasts()} s.", time.monotonic() - began)
 
 
 _NO_ANSWER: Final = (

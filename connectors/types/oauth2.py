@@ -1,10 +1,10 @@
-"""Access tokens by client credentials (RFC 6749, section 4.4), fetched before they are needed and shared."""
+"""Access tokens by client credentials or a password (RFC 6749, sections 4.4 and 4.3), fetched early and shared."""
 
 import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isnan
@@ -36,7 +36,10 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is asked of a token endpoint, and as whom. ``fields`` are further ones of the form."""
+    """What is asked of a token endpoint, and as whom. ``fields`` are further ones of the form.
+
+    With a ``username`` the client acts for that user.
+    """
 
     token_url: str
     client_id: str
@@ -44,6 +47,8 @@ class Grant:
     scope: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     client_auth: Literal["header", "body"] = "header"
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
 
 
 class NoToken(Exception):
@@ -63,8 +68,13 @@ class _Held:
 class TokenSource:
     """The tokens of one connection. May be used by several threads."""
 
-    def __init__(self, connection: AnyConnection, grant: Grant, overrides: Overrides) -> None:
-        """``overrides`` are what the connector says of the terms on which the endpoint is asked."""
+    def __init__(
+        self, connection: AnyConnection, grant: Grant, overrides: Overrides, derived_secrets: Iterable[str] = ()
+    ) -> None:
+        """``overrides`` are what the connector says of the terms on which the endpoint is asked.
+
+        ``derived_secrets`` are masked beside those of the connection.
+        """
         self._connection = connection
         self._grant = grant
         self._overrides = overrides
@@ -72,7 +82,7 @@ class TokenSource:
         self._failure: Failure | None = None
         self._silent_until = float("-inf")
         self._lock = threading.Lock()
-        self._own = [*connection.secrets.plaintexts(), _credentials(grant)]
+        self._own = [*connection.secrets.plaintexts(), _credentials(grant), *derived_secrets]
         self.masker = Masker(self._own)
 
     def header(self) -> str:
@@ -147,7 +157,7 @@ class TokenSource:
             raise NoToken(Failure(Reason.BAD_CONFIG, f"The token endpoint: {error}")) from None
         except BlockedTarget as error:
             raise NoToken(Failure(Reason.BLOCKED_TARGET, f"The token endpoint: {error}")) from None
-        form = {"grant_type": "client_credentials", **grant.fields}
+        form = {**_asked(grant), **grant.fields}
         if grant.scope:
             form["scope"] = grant.scope
         headers = {"user-agent": f"Switchyard/{VERSION}", "content-type": _FORM, "accept": "application/json"}
@@ -164,6 +174,12 @@ class TokenSource:
             terms.tls,
             terms.proxy,
         )
+
+
+def _asked(grant: Grant) -> dict[str, str]:
+    if grant.username:
+        return {"grant_type": "password", "username": grant.username, "password": grant.password}
+    return {"grant_type": "client_credentials"}
 
 
 def _credentials(grant: Grant) -> str:

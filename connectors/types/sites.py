@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Hashable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Generic
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,7 @@ from connectors.types.base import ConfigT, Connection, Message, SecretsT
 from connectors.types.conversations import BadMessage
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
+from connectors.types.oauth2 import TokenSource
 from connectors.version import VERSION
 
 _MOST_SAID: Final = 300  # characters of what a system says of an error that go into a line for a person
@@ -39,7 +41,9 @@ class Site(Generic[ConfigT, SecretsT]):
         overrides: Overrides,
         headers: Mapping[str, str],
         derived_secrets: Iterable[str],
+        tokens: TokenSource | None = None,
     ) -> None:
+        """``tokens`` is where access tokens come from, and knows all secrets; None where no request needs one."""
         self.key = key
         self.connection = connection
         self.policy = policy
@@ -59,7 +63,13 @@ class Site(Generic[ConfigT, SecretsT]):
             self.refusal = Failure(Reason.BAD_CONFIG, str(error))
         except BlockedTarget as error:
             self.refusal = Failure(Reason.BLOCKED_TARGET, str(error))
-        self.masker = Masker([*connection.secrets.plaintexts(), *derived_secrets, *self._secret_addresses(url)])
+        self.tokens = tokens
+        self._masker = Masker([*connection.secrets.plaintexts(), *derived_secrets, *self._secret_addresses(url)])
+
+    @property
+    def masker(self) -> Masker:
+        """What takes the connection's secrets out of texts, its access token among them."""
+        return self._masker if self.tokens is None else self.tokens.masker
 
     @property
     def config(self) -> ConfigT:
@@ -84,9 +94,12 @@ class Site(Generic[ConfigT, SecretsT]):
         """Return a request to the base address and ``path``, whose parts from outside ``segment`` has encoded.
 
         ``json`` is written as the body; ``body`` is sent as it is. ``message`` may have a timeout of its own. Of the
-        answer, ``max_body`` bytes are read, or as many as the installation says.
+        answer, ``max_body`` bytes are read, or as many as the installation says. Raises NoToken when an access token
+        is needed and none can be had.
         """
         sent = dict(self._headers)
+        if self.tokens is not None:
+            sent["authorization"] = self.tokens.header()
         if json is not None:
             body = write_json(json)
             sent["content-type"] = JSON_TYPE
@@ -118,6 +131,15 @@ class Site(Generic[ConfigT, SecretsT]):
         ``detail`` is a line for a person and is masked here.
         """
         return outcome(message.key, request, result, self.masker, reason=reason, detail=_one_line(detail))
+
+    def renew(self, request: Request, result: Result) -> bool:
+        """Give a request another access token; false when its own was not refused, or no other is to be had."""
+        if self.tokens is None or not isinstance(result, Response) or result.status != HTTPStatus.UNAUTHORIZED:
+            return False
+        if not self.tokens.replaces(request.headers["authorization"]):
+            return False
+        request.headers = {**request.headers, "authorization": self.tokens.header()}
+        return True
 
     def ask(self, request: Request) -> Result:
         """Send one more request of a probe and return what became of it, in what is left of the probe's time."""
