@@ -163,13 +163,11 @@ def test_a_value_that_is_not_known_is_refused_when_saved(params: dict[str, Any])
 
 
 def test_a_fault_is_told_by_field(product: Product) -> None:
-    said = {
-        "message": "Request body is not processable. Please check the errors.",
-        "errors": {"message": "Message can not be empty."},
-    }
+    said = "Request body is not processable. Please check the errors."
 
     def refuse(call: Call) -> Answer:
-        return Answer(422, {**said, "took": 0.0, "requestId": "r"})
+        errors = {"message": "Message can not be empty."}
+        return Answer(422, {"message": said, "errors": errors, "took": 0.0, "requestId": "r"})
 
     with vendor(refuse) as running:
         outcome = product.deliver(running, {})
