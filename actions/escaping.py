@@ -34,6 +34,18 @@ _DISCORD_SIGNS: Final = re.compile(
 _TELEGRAM_MENTION: Final = re.compile(r"(?P<url>https?://\w\S*)|(?<!\w)@")
 _TELEGRAM_SIGNS: Final = re.compile(r"[_*\[\]()~`>#+\-=|{}.!\\]")
 
+_JIRA_SIGNS: Final = re.compile(
+    r"""(?P<slash>[!\[\]^~+?%{}()*_\-|@\#]) # what a backslash stops
+    | (?P<entity>[\\&] # the backslash itself, which doubled is a new line, and what begins an entity
+    | (?<!\d):(?=\S|\Z)|:(?=[^\s\d]) # links and smileys
+    | ^h(?=[1-6](?:\.|\Z))|^b(?=q(?:\.|\Z))) # headings and quotes
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
+_SERVICENOW_TAG: Final = re.compile(r"\[(?=[c/]|\Z)", re.IGNORECASE)
+_SERVICENOW_BEGUN: Final = re.compile(r"\A(?=/?code)", re.IGNORECASE)
+
 
 def escape_slack(text: str) -> str:
     """Return text for Slack's mrkdwn.
@@ -96,6 +108,29 @@ def escape_telegram_markdown(text: str) -> str:
     return _TELEGRAM_SIGNS.sub(r"\\\g<0>", escape_telegram(text))
 
 
+def escape_jira(text: str) -> str:
+    """Return text for the wiki markup of Jira Server and Data Center.
+
+    A backslash stops the signs that the renderer takes it before; the others are written as entities, which it keeps.
+    https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all
+    """
+    return _JIRA_SIGNS.sub(lambda sign: f"\\{sign[0]}" if sign["slash"] else f"&#{ord(sign[0])};", text)
+
+
+def escape_servicenow(text: str) -> str:
+    """Return text for a journal field of ServiceNow, where ``[code]`` begins HTML and all else is text.
+
+    ServiceNow, system property ``glide.ui.security.allow_codetag``.
+    """
+    broken = _SERVICENOW_TAG.sub(f"[{_ZERO_WIDTH_SPACE}", text)
+    return _SERVICENOW_BEGUN.sub(_ZERO_WIDTH_SPACE, broken)
+
+
+def escape_servicenow_html(text: str) -> str:
+    """Return text for the HTML between ``[code]`` and ``[/code]`` in a journal field of ServiceNow."""
+    return html.escape(text).replace("[", "&#91;")
+
+
 ESCAPES: Final[dict[TemplateFormat, Callable[[str], str]]] = {
     "slack": escape_slack,
     "markdown": escape_markdown,
@@ -103,4 +138,7 @@ ESCAPES: Final[dict[TemplateFormat, Callable[[str], str]]] = {
     "telegram": escape_telegram,
     "telegram_html": escape_telegram_html,
     "telegram_markdown": escape_telegram_markdown,
+    "jira": escape_jira,
+    "servicenow": escape_servicenow,
+    "servicenow_html": escape_servicenow_html,
 }

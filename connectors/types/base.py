@@ -14,7 +14,18 @@ from connectors.types.masking import Masker
 from spaces.errors import FieldError
 
 TemplateFormat = Literal[
-    "json", "text", "url", "slack", "markdown", "discord", "telegram", "telegram_html", "telegram_markdown"
+    "json",
+    "text",
+    "url",
+    "slack",
+    "markdown",
+    "discord",
+    "telegram",
+    "telegram_html",
+    "telegram_markdown",
+    "jira",
+    "servicenow",
+    "servicenow_html",
 ]
 
 
