@@ -39,7 +39,7 @@ class JiraConfig(HttpApiConfig):
     project_key: str = Field(
         title="Project key",
         description="What the keys of its issues begin with, such as OPS.",
-        pattern=r"\A[A-Z][A-Z0-9_]{0,254}\Z",
+        pattern="^[A-Z][A-Z0-9_]{0,254}$",
     )
     auth: Literal["basic", "bearer"] = Field(
         "basic",

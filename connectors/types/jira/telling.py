@@ -7,7 +7,6 @@ from connectors.types.sites import read_object
 
 _MEANING: Final = {
     200: "this is no answer of Jira",
-    201: "this is no answer of Jira",
     401: "the email address or the token is wrong, or has ended",
     403: "the account may not do this, or has to log in by hand once",
     404: "there is no such issue or project, or the account may not see it",
@@ -21,7 +20,5 @@ def explain(response: Response) -> str:
     faults = [str(each) for each in messages] if isinstance(messages, list) else []
     if isinstance(errors, dict):
         faults += [f"{field}: {fault}" for field, fault in errors.items()]
-    what = "; ".join(fault.strip().removesuffix(".") for fault in faults) or _ADVICE.get(
-        response.status, "no word of Jira"
-    )
-    return f"HTTP {response.status}: {what}."
+    what = "; ".join(fault.strip().removesuffix(".") for fault in faults) or _MEANING.get(response.status, "")
+    return f"HTTP {response.status}: {what}." if what else ""
