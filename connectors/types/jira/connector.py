@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from connectors.net.exchange import Request, Response, Result
@@ -14,10 +13,8 @@ from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
 from connectors.types.jira.content import added_labels, changed_fields, label_of, mark_of, new_fields, text_in
 from connectors.types.jira.issues import (
-    SETTLES,
     Issue,
     JiraSite,
-    Refused,
     find_issue,
     is_own,
     read_issue,
@@ -30,6 +27,7 @@ from connectors.types.jira.schemas import SUB_ACTIONS, JiraConfig, JiraParams, J
 from connectors.types.jira.telling import explain
 from connectors.types.rendered import check_choice
 from connectors.types.sites import read_object, segment
+from connectors.types.tickets import Unanswered, settle
 
 _CREATES: Final = frozenset({"pushToService", "createIssue"})
 _UPDATES: Final = frozenset({"pushToService", "updateIssue"})
@@ -89,8 +87,8 @@ class JiraConnectorType(HttpApiType[JiraConfig, JiraSecrets, JiraParams]):
         _check(message.params)
         try:
             return (yield from self._converse(site, message))
-        except Refused as refused:
-            return _told(site, message, refused.request, refused.result)
+        except Unanswered as unanswered:
+            return _told(site, message, unanswered.request, unanswered.result)
 
     def _converse(self, site: JiraSite, message: Message[JiraParams]) -> Exchange:
         params = message.params
@@ -117,10 +115,7 @@ def _create(site: JiraSite, message: Message[JiraParams], fields: dict[str, Any]
     result = yield request
     key = str(read_object(result).get("key", "")) if isinstance(result, Response) and result.status == 201 else ""
     if not key:
-        outcome = _told(site, message, request, result)
-        if outcome.reason.is_retry and site.config.deployment == "cloud":
-            return replace(outcome, retry_after=max(outcome.retry_after or 0.0, SETTLES))
-        return outcome
+        return settle(_told(site, message, request, result))
     if ended := (yield from _comment(site, message, key, written=set())):
         return ended
     return site.outcome(message, request, result, detail=f"Jira made the issue {key}.")

@@ -1,22 +1,20 @@
 """Finds issues again, and what a retry has already done to them.
 
 Jira Cloud finds a new issue after some seconds only ("Search for issues using JQL": recent updates might not be
-visible at once), so a retry of a creation whose answer was lost waits for that: see ``SETTLES``.
+visible at once): a retry of a creation whose answer was lost waits for that.
 """
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.net.exchange import Request, Response, Result
+from connectors.net.exchange import Response
 from connectors.types.base import Message
 from connectors.types.jira.content import PROPERTY
 from connectors.types.jira.schemas import JiraConfig, JiraParams, JiraSecrets
-from connectors.types.sites import Site, read_object, segment
+from connectors.types.sites import Site, segment
+from connectors.types.tickets import MAX_LIST, Asking, ask, ask_for, read_answer
 
-SETTLES: Final = 60.0  # seconds that Jira Cloud is given to find a new issue
 _NEWEST: Final = 20
-_MAX_LIST: Final = 1024 * 1024  # bytes of an answer with a list
 _DONE: Final = "done"  # the key of the category of all statuses in which there is no more to do
 
 JiraSite = Site[JiraConfig, JiraSecrets]
@@ -31,18 +29,6 @@ class Issue:
     is_done: bool
 
 
-class Refused(Exception):
-    """Jira did not answer a question that has to be answered first."""
-
-    def __init__(self, request: Request, result: Result) -> None:
-        super().__init__(request.url)
-        self.request = request
-        self.result = result
-
-
-Asking = Generator[Request, Result, Any]
-
-
 def root(config: JiraConfig) -> str:
     """Return the path of the REST API."""
     return "rest/api/3" if config.deployment == "cloud" else "rest/api/2"
@@ -51,7 +37,7 @@ def root(config: JiraConfig) -> str:
 def find_issue(site: JiraSite, message: Message[JiraParams], label: str, *, creates: bool) -> Asking:
     """Return the issue with the label: one that is not done, or one that this delivery made; None when there is none.
 
-    Where no issue is going to be made, one that is done is better than none. Raises Refused.
+    Where no issue is going to be made, one that is done is better than none. Raises Unanswered.
     """
     issues: list[Issue] = yield from _search(site, message, label)
     for issue in issues:
@@ -63,36 +49,36 @@ def find_issue(site: JiraSite, message: Message[JiraParams], label: str, *, crea
 
 
 def read_issue(site: JiraSite, message: Message[JiraParams], key: str) -> Asking:
-    """Return the issue with this key. Raises Refused."""
+    """Return the issue with this key. Raises Unanswered."""
     query = {"fields": "status"}
     request = site.request("GET", f"{root(site.config)}/issue/{segment(key)}", query=query, message=message)
-    return _issue((yield from _answer(request)))
+    return _issue((yield from ask(request)))
 
 
 def is_own(site: JiraSite, message: Message[JiraParams], issue: Issue) -> Asking:
-    """Return whether this delivery made the issue. Raises Refused."""
+    """Return whether this delivery made the issue. Raises Unanswered."""
     path = f"{root(site.config)}/issue/{segment(issue.key)}/properties/{PROPERTY}"
     request = site.request("GET", path, message=message)
     result = yield request
     if isinstance(result, Response) and result.status == 404:
         return False
-    value = _good(request, result).get("value")
+    value = read_answer(request, result).get("value")
     return isinstance(value, dict) and value.get("delivery") == message.webhook_id
 
 
 def read_transitions(site: JiraSite, message: Message[JiraParams], key: str) -> Asking:
-    """Return the transitions that the issue may take now, each with ``id``, ``name`` and ``to``. Raises Refused."""
+    """Return the transitions that the issue may take now, each with ``id``, ``name`` and ``to``. Raises Unanswered."""
     path = f"{root(site.config)}/issue/{segment(key)}/transitions"
-    request = site.request("GET", path, message=message, max_body=_MAX_LIST)
-    return (yield from _list(request, "transitions"))
+    request = site.request("GET", path, message=message, max_body=MAX_LIST)
+    return (yield from ask_for(request, "transitions"))
 
 
 def read_own_comments(site: JiraSite, message: Message[JiraParams], key: str) -> Asking:
-    """Return the numbers of the comments that this delivery has written already. Raises Refused."""
+    """Return the numbers of the comments that this delivery has written already. Raises Unanswered."""
     query: dict[str, str | int] = {"orderBy": "-created", "maxResults": 50, "expand": "properties"}
     path = f"{root(site.config)}/issue/{segment(key)}/comment"
-    request = site.request("GET", path, query=query, message=message, max_body=_MAX_LIST)
-    marks = [_mark(comment) for comment in (yield from _list(request, "comments"))]
+    request = site.request("GET", path, query=query, message=message, max_body=MAX_LIST)
+    marks = [_mark(comment) for comment in (yield from ask_for(request, "comments"))]
     return {mark.get("number") for mark in marks if mark.get("delivery") == message.webhook_id}
 
 
@@ -103,30 +89,10 @@ def _search(site: JiraSite, message: Message[JiraParams], label: str) -> Asking:
         "fields": ["status", "labels"],
     }
     path = f"{root(site.config)}/search" + ("/jql" if site.config.deployment == "cloud" else "")
-    request = site.request("POST", path, json=body, message=message, max_body=_MAX_LIST)
-    issues = yield from _list(request, "issues")
+    request = site.request("POST", path, json=body, message=message, max_body=MAX_LIST)
+    issues = yield from ask_for(request, "issues")
     # A search may take upper and lower case for the same.
     return [_issue(each) for each in issues if label in (_fields(each).get("labels") or [])]
-
-
-def _list(request: Request, name: str) -> Asking:
-    """Return the objects of a list in the answer. One without the list does not count as an empty one."""
-    result = yield request
-    found = _good(request, result).get(name)
-    if not isinstance(found, list):
-        raise Refused(request, result)
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _answer(request: Request) -> Asking:
-    return _good(request, (yield request))
-
-
-def _good(request: Request, result: Result) -> dict[str, Any]:
-    found = read_object(result) if isinstance(result, Response) and result.status == 200 else {}
-    if not found:
-        raise Refused(request, result)
-    return found
 
 
 def _issue(found: dict[str, Any]) -> Issue:

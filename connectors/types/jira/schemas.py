@@ -3,6 +3,7 @@
 The fields are those of Kibana's connector ``.jira``; limits are from the Jira Cloud platform REST API v3.
 """
 
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, SecretStr, field_validator
@@ -16,6 +17,7 @@ from connectors.types.rendered import one_of
 SUB_ACTIONS: Final = ("pushToService", "createIssue", "updateIssue", "addComment", "transitionIssue")
 OWN_FIELDS: Final = frozenset({"project", "summary", "description", "issuetype", "priority", "labels", "parent"})
 MAX_LABEL: Final = 255
+_PROJECT_KEY: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _LONG: Final = 256 * 1024  # characters of a text that is cut
 
 
@@ -39,7 +41,7 @@ class JiraConfig(HttpApiConfig):
     project_key: str = Field(
         title="Project key",
         description="What the keys of its issues begin with, such as OPS.",
-        pattern="^[A-Z][A-Z0-9_]{0,254}$",
+        max_length=255,
     )
     auth: Literal["basic", "bearer"] = Field(
         "basic",
@@ -54,6 +56,13 @@ class JiraConfig(HttpApiConfig):
     @classmethod
     def _is_url(cls, value: str) -> str:
         parse_url(value)
+        return value
+
+    @field_validator("project_key")
+    @classmethod
+    def _is_key(cls, value: str) -> str:
+        if not _PROJECT_KEY.fullmatch(value):
+            raise ValueError("A project key begins with an upper case letter and has no others, but digits and _.")
         return value
 
 
