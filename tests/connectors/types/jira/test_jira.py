@@ -8,8 +8,8 @@ from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Connection, Message
 from connectors.types.jira import connector_type
-from connectors.types.jira.issues import SETTLES
 from connectors.types.jira.schemas import JiraConfig, JiraParams, JiraSecrets
+from connectors.types.tickets import SETTLES
 from tests.connectors.types.jira.site import EMAIL, TOKEN, JiraSystem
 from tests.vendors import Answer, Vendor, vendor
 
