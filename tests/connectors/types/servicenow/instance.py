@@ -2,8 +2,8 @@
 
 Checks and answers are from ServiceNow's REST API reference: "Table API" (GET, POST and PATCH of
 /now/table/{tableName}/{sys_id}, its parameters, the status codes 200, 201, 401, 403 and 404, error bodies), "Encoded
-query strings", "Inbound REST API rate limiting" (429), and "OAuth API" (/oauth_token.do with client_id and client_secret
-in the form).
+query strings", "Inbound REST API rate limiting" (429), and "OAuth API" (/oauth_token.do with client_id and
+client_secret in the form).
 """
 
 import re
