@@ -5,6 +5,9 @@ from base64 import b64decode
 from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -26,6 +29,14 @@ def read_key(pem: str, passphrase: str) -> str:
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("This is not a private key in PEM, or its passphrase is another.") from None
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def sign_rs256(pem: str, passphrase: str, data: bytes) -> bytes:
+    """Return the signature RS256 (RFC 7518, section 3.3) of ``data``; raise ValueError for a person."""
+    key = load_pem_private_key(read_key(pem, passphrase).encode(), None)
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("The private key is not one of RSA.")
+    return key.sign(data, PKCS1v15(), SHA256())
 
 
 @lru_cache(maxsize=64)

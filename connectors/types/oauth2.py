@@ -1,10 +1,13 @@
-"""Access tokens by client credentials or a password (RFC 6749, sections 4.4 and 4.3), fetched early and shared."""
+"""Access tokens, fetched before they are needed and shared.
+
+By client credentials (RFC 6749, section 4.4), a password (section 4.3) or a JWT (RFC 7523, section 2.1).
+"""
 
 import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isnan
@@ -38,7 +41,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Grant:
     """What is asked of a token endpoint, and as whom. ``fields`` are further ones of the form.
 
-    With a ``username`` the client acts for that user.
+    With a ``username``, or with what ``assertion`` returns (a JWT, RFC 7523), the client acts for that user.
     """
 
     token_url: str
@@ -49,6 +52,7 @@ class Grant:
     client_auth: Literal["header", "body"] = "header"
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    assertion: Callable[[], str] | None = field(default=None, repr=False)
 
 
 class NoToken(Exception):
@@ -177,6 +181,8 @@ class TokenSource:
 
 
 def _asked(grant: Grant) -> dict[str, str]:
+    if grant.assertion:
+        return {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": grant.assertion()}
     if grant.username:
         return {"grant_type": "password", "username": grant.username, "password": grant.password}
     return {"grant_type": "client_credentials"}
