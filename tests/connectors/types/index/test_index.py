@@ -281,20 +281,6 @@ def test_a_message_without_any_index_is_refused() -> None:
     assert "index is empty" in outcome.detail
 
 
-@pytest.mark.parametrize("name", ["logs-2026.11.30", ".hidden", "a" * 255, "é" * 127, "x_-+"])
-def test_a_good_name_is_taken(name: str) -> None:
-    assert check_index(name) == name
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", ".", "..", "-a", "_a", "+a", "A", "a" * 256, "é" * 128, "a\n", *(f"a{sign}" for sign in '\\/*?"<>| ,#:')],
-)
-def test_a_name_that_no_index_has_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"\.$"):
-        check_index(name)
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [("index", "Logs"), ("index", "_{{ event.type }}"), ("op_type", "delete"), ("document", "[]"), ("document", "{")],
