@@ -41,6 +41,6 @@ def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[
         whole,
         lambda field: connector_type.template_format(config, whole, field),
         "/params",
-        connector_type.nested_format,
+        nested_format=connector_type.nested_format,
     )
     return whole, compiled

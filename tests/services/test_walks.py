@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.connectors.types.slack.receiver import TOKEN, slack
 from tests.receiver import Receiver, receiver
 from tests.servers import ROOT, RedisServer, Switchyard, postgresql_binary
+from tests.vendors import Vendor, vendor
 
 CANARY = "S3CR3T-canary-walk-71d0"
 
@@ -20,8 +22,8 @@ def to() -> Iterator[Receiver]:
         yield running
 
 
-def walk(name: str, switchyard: Switchyard, to: Receiver) -> str:
-    """Run a walk in two spaces; return all that it printed."""
+def walk(name: str, switchyard: Switchyard, to: Receiver | Vendor, **more: str) -> str:
+    """Run a walk in two spaces, with ``more`` in its environment; return all that it printed."""
     assert shutil.which("curl"), "The walks need curl. Debian: apt-get install curl."
     make = "from spaces.services import create_space; create_space('elsewhere', 'Elsewhere')"
     switchyard.manage("shell", "--no-imports", "-c", make)
@@ -34,6 +36,7 @@ def walk(name: str, switchyard: Switchyard, to: Receiver) -> str:
         "OTHER_KEY": switchyard.api_key("elsewhere"),
         "RECEIVER": to.url,
         "SECRET": CANARY,
+        **more,
     }
     done = subprocess.run(
         ["bash", f"docs/walks/{name}.sh"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -54,6 +57,15 @@ def assert_nowhere(directory: Path, *texts: str) -> None:
 def test_from_a_key_to_a_list_a_stale_change_and_a_creation_that_is_repeated(tmp_path: Path, to: Receiver) -> None:
     with Switchyard(tmp_path) as switchyard:
         assert "The walk is done." in walk("api-contract", switchyard, to)
+
+
+@pytest.mark.timeout(300)
+def test_a_slack_connector_is_made_tested_and_sent_through(tmp_path: Path) -> None:
+    with vendor(slack) as running, Switchyard(tmp_path) as switchyard:
+        more = {"SLACK": f"{running.url}/api", "TOKEN": TOKEN, "CHANNEL": "C123ABC456"}
+        assert "The walk is done." in walk("chat", switchyard, running, **more)
+    posted = [call.json["text"] for call in running.calls if call.path == "/api/chat.postMessage"]
+    assert posted == ["*Too hot* at &lt;!channel&gt; \u200b*Berlin*\u200b", "Hot"]
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,4 @@
-"""Kibana's saved objects: its webhook connectors become HTTP connectors, anything else is told apart.
+"""Kibana's saved objects: its connectors become connectors of types known here, anything else is told apart.
 
 Lines as Kibana 9 writes them: https://www.elastic.co/docs/api/doc/kibana/operation/operation-post-saved-objects-export
 """
@@ -106,6 +106,29 @@ def test_tls_settings_come_along(space: Space) -> None:
 def test_a_certificate_authority_that_is_none_is_refused_at_its_place(space: Space) -> None:
     report = bring(space, line(WEBHOOK | {"ca": b64encode(b"nonsense").decode()}))
     assert [each.pointer for each in report.objects[0].errors] == ["/config/ca"]
+
+
+@pytest.mark.parametrize(
+    ("type_id", "config", "expected", "awaited"),
+    [
+        (".slack", {}, ("slack", {"method": "webhook"}), ["webhook_url"]),
+        (
+            ".slack_api",
+            {"allowedChannels": [{"id": "C024BE91L", "name": "ops"}]},
+            ("slack", {"method": "bot", "allowed_channels": ["C024BE91L", "ops"]}),
+            ["token"],
+        ),
+        (".teams", {}, ("teams", {}), ["webhook_url"]),
+    ],
+)
+def test_chat_connectors_wait_for_their_secrets(
+    space: Space, type_id: str, config: dict[str, Any], expected: tuple[str, dict[str, Any]], awaited: list[str]
+) -> None:
+    assert bring(space, line(config, type_id)).is_applied
+    row = Connector.objects.get(space=space)
+    assert row.type == expected[0]
+    assert expected[1].items() <= row.config.items()
+    assert row.missing_secrets == awaited
 
 
 def test_other_types_and_objects_are_left_out_and_named(space: Space) -> None:

@@ -16,66 +16,10 @@ from connectors.types.base import Connection, Message
 from connectors.types.slack import connector_type
 from connectors.types.slack.schemas import SlackConfig, SlackParams, SlackSecrets
 from tests.connectors.types.sending import rendered
+from tests.connectors.types.slack.receiver import HOOK, TOKEN, slack, slack_webhook
 from tests.vendors import Answer, Call, Vendor, vendor
 
-TOKEN = "xoxb-" + "1" * 24
-HOOK = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXX1"
-ARGUMENTS = {"channel", "text", "blocks", "thread_ts", "parse", "unfurl_links", "unfurl_media"}
-HOOK_ARGUMENTS = {"text", "blocks", "thread_ts", "unfurl_links", "unfurl_media"}
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "*Hot*"}}
-
-
-def slack(call: Call) -> Answer:
-    if call.headers.get("authorization") != f"Bearer {TOKEN}":
-        return Answer(200, {"ok": False, "error": "invalid_auth"})
-    if call.path == "/api/auth.test":
-        assert call.method == "POST"
-        return Answer(
-            200,
-            {
-                "ok": True,
-                "url": "https://works.slack.com/",
-                "team": "Works",
-                "user": "switchyard",
-                "team_id": "T12345678",
-                "user_id": "W12345678",
-                "bot_id": "B12345678",
-            },
-        )
-    if call.path == "/api/conversations.info":
-        assert call.method == "GET"
-        (channel,) = call.query["channel"]
-        if channel == "C0GONE0000":
-            return Answer(200, {"ok": False, "error": "channel_not_found"})
-        about = {
-            "id": channel,
-            "name": "ops",
-            "is_archived": channel == "C0ARCHIVED",
-            "is_member": channel != "C0OTHERS0",
-        }
-        return Answer(200, {"ok": True, "channel": about})
-    assert (call.method, call.path) == ("POST", "/api/chat.postMessage")
-    assert call.headers["content-type"] == "application/json; charset=utf-8"
-    sent = call.json
-    assert sent.keys() <= ARGUMENTS
-    assert sent["parse"] == "none"
-    check_message(sent)
-    return Answer(200, {"ok": True, "channel": "C123ABC456", "ts": "1503435956.000247", "message": {"text": "…"}})
-
-
-def slack_webhook(call: Call) -> Answer:
-    assert (call.method, call.path) == ("POST", HOOK)
-    assert call.headers["content-type"] == "application/json"
-    assert "authorization" not in call.headers
-    assert call.json.keys() <= HOOK_ARGUMENTS
-    check_message(call.json)
-    return Answer(200, b"ok")
-
-
-def check_message(sent: dict[str, Any]) -> None:
-    assert sent.get("text") or sent.get("blocks")
-    assert len(sent.get("text", "")) <= 40_000
-    assert len(sent.get("blocks", [])) <= 50
 
 
 def refusing(error: str, **more: Any) -> Callable[[Call], Answer]:
