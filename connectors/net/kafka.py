@@ -87,9 +87,16 @@ class Client:
         hooks: dict[str, Any] = {"error_cb": lambda error: _tell(this, error)}
         if token is not None:
             hooks["oauth_cb"] = lambda _: token()
-        self.handle = make({**settings, **hooks}, logger=_Log(this))
-        self._close = weakref.finalize(self, _release, self.handle)
+        self._held = [make({**settings, **hooks}, logger=_Log(this))]
+        self._close = weakref.finalize(self, _release, self._held)
         _guard(self.handle, _Guard(policy, this), servers)
+
+    @property
+    def handle(self) -> Any:
+        """The client of confluent-kafka; raise RuntimeError once this one is closed."""
+        if not self._held:
+            raise RuntimeError("This client is closed.")
+        return self._held[0]
 
     @classmethod
     def open(cls, *arguments: Any, **options: Any) -> Self | Fault:
@@ -199,7 +206,7 @@ class Producer(Client):
 
     def drop_queued(self) -> None:
         """Fail the messages that have not begun to be sent."""
-        self.handle.purge(in_queue=True, in_flight=False, blocking=False)
+        librdkafka.rd_kafka_purge(handle_of(self.handle), _QUEUED | _WITHOUT_WAITING)
 
 
 class Inspector(Client):
@@ -299,6 +306,11 @@ librdkafka.rd_kafka_conf_set_resolve_cb.argtypes = [ctypes.c_void_p, _Resolve]
 librdkafka.rd_kafka_conf_set_resolve_cb.restype = None
 librdkafka.rd_kafka_brokers_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 librdkafka.rd_kafka_brokers_add.restype = ctypes.c_int
+librdkafka.rd_kafka_purge.argtypes = [ctypes.c_void_p, ctypes.c_int]
+librdkafka.rd_kafka_purge.restype = ctypes.c_int
+librdkafka.rd_kafka_destroy.argtypes = [ctypes.c_void_p]
+librdkafka.rd_kafka_destroy.restype = None
+_QUEUED, _IN_FLIGHT, _WITHOUT_WAITING = 1, 2, 4  # flags of rd_kafka_purge
 _libc: Final = ctypes.CDLL(None)
 _libc.getaddrinfo.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, _Found]
 _libc.getaddrinfo.restype = ctypes.c_int
@@ -348,10 +360,14 @@ def _guard(handle: Any, guard: _Guard, servers: Sequence[Origin]) -> None:
 
 def handle_of(client: Any) -> int:
     """Return librdkafka's handle of a client of confluent-kafka; raise RuntimeError when it is not where it was."""
-    rdkafka = ctypes.c_void_p.from_address(id(client) + object.__basicsize__).value
+    rdkafka = _place(client).value
     if rdkafka is None or librdkafka.rd_kafka_opaque(rdkafka) != id(client):
         raise RuntimeError("This release of confluent-kafka keeps librdkafka's handle elsewhere.")
     return rdkafka
+
+
+def _place(client: Any) -> ctypes.c_void_p:
+    return ctypes.c_void_p.from_address(id(client) + object.__basicsize__)
 
 
 def _tell(client: "weakref.ref[Client]", error: KafkaError) -> None:
@@ -359,12 +375,15 @@ def _tell(client: "weakref.ref[Client]", error: KafkaError) -> None:
         found.see(error)
 
 
-def _release(handle: Any) -> None:
-    if hasattr(handle, "purge"):
-        handle.purge(blocking=False)
-        with suppress(KafkaException):
-            handle.poll(0)
-    handle.close() if hasattr(handle, "close") else handle.__exit__(None, None, None)
+def _release(held: list[Any]) -> None:
+    """End a client: over ctypes, as confluent-kafka keeps the interpreter's lock meanwhile, and look-ups need it."""
+    handle = held.pop()
+    rdkafka = handle_of(handle)
+    librdkafka.rd_kafka_purge(rdkafka, _QUEUED | _IN_FLIGHT | _WITHOUT_WAITING)
+    with suppress(KafkaException):
+        handle.poll(0)
+    _place(handle).value = None  # so that confluent-kafka takes it for closed
+    librdkafka.rd_kafka_destroy(rdkafka)
     _guards.pop(id(handle), None)
 
 
