@@ -22,6 +22,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
     "auto.commit.interval.ms": 1000,
     "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 15_000,
     "statistics.interval.ms": _STATISTICS_EVERY,
     "topic.metadata.refresh.interval.ms": 30_000,
     "fetch.max.bytes": 8 << 20,
