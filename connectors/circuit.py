@@ -159,6 +159,13 @@ def open_at_once(circuit: Circuit, now: datetime, wait: float) -> Circuit:
     return circuit if circuit.holds else _open(_failed(circuit, _ONE_FAILURE, now), now, wait)
 
 
+def close_at_once(circuit: Circuit, now: datetime) -> Circuit:
+    """Return the circuit closed, whatever was seen before. One that is closed stays at the rate that it has reached."""
+    if circuit.state is CircuitState.CLOSED:
+        return replace(circuit, streak=RECOVERED, failing_since=None)
+    return close(circuit, now)
+
+
 def close(circuit: Circuit, now: datetime) -> Circuit:
     """Return the circuit closed. What was held goes out at a rate that grows."""
     return Circuit(streak=RECOVERED, openings=circuit.openings, resumed_at=now)

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import trustme
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,

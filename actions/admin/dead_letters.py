@@ -82,18 +82,6 @@ class DeadLettersAdmin(HotTableAdmin):
     actions_detail: ClassVar = ["replay", "edit_message", "cancel"]
     list_before_template = "admin/actions/delivery/all.html"
 
-    def has_replay_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "replay", obj)
-
-    def has_edit_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "edit_message", obj)
-
-    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "cancel", obj)
-
     @action(
         description="Send again",
         permissions=["replay"],
@@ -108,13 +96,13 @@ class DeadLettersAdmin(HotTableAdmin):
         """Send the delivery of this page again; reached by POST from its dialog."""
         return self._done(request, object_id, replay_delivery, "It is due again.")
 
-    @action(description="Edit and send again", permissions=["edit"], icon="edit")
+    @action(description="Edit and send again", permissions=["edit_message"], icon="edit")
     def edit_message(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the message; by POST, send what was made of it as another delivery."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
-        if not self.has_edit_permission(request, row):
+        if not self.may(request, "edit_message", row):
             raise PermissionDenied
         form = EditForm(request.POST if request.method == "POST" else None, initial={"message": json_text(row.message)})
         if request.method == "POST" and form.is_valid():

@@ -67,10 +67,6 @@ class ExecutionForm(forms.Form):
 class ExecutingAdmin(TypedModelAdmin):
     """The part of the admin of actions that sends a message without one."""
 
-    def has_execute_permission(self, request: HttpRequest) -> bool:
-        """Where the table says so."""
-        return self.may(request, "execute")
-
     def get_urls(self) -> list[URLPattern]:
         """Return the addresses, with the one that sends."""
         view = self.admin_site.admin_view(self.execute_view)
@@ -78,7 +74,7 @@ class ExecutingAdmin(TypedModelAdmin):
 
     def execute_view(self, request: HttpRequest, connector_id: int) -> TemplateResponse:
         """Show the form; by POST, send the message and show what came of it."""
-        if not self.has_execute_permission(request):
+        if not self.may(request, "execute"):
             raise PermissionDenied
         connectors = scoped(Connector)
         connector = connectors.plain(request).select_related("space").filter(pk=connector_id).first()

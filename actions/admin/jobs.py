@@ -1,7 +1,7 @@
 """The console's pages of bulk jobs."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -69,18 +69,6 @@ class DeliveryJobAdmin(ReadOnlyAdmin):
     def filter_block(self, job: DeliveryJob) -> SafeString:
         """The filter."""
         return json_block(job.filter)
-
-    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "pause", obj)
-
-    def has_resume_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "resume", obj)
-
-    def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "cancel", obj)
 
     @action(
         description="Pause",

@@ -15,7 +15,7 @@ from connectors.models import Connector
 from connectors.types.base import Params
 from connectors.types.registry import UnknownConnectorType, get_type
 from spaces import audit
-from spaces.errors import ReadOnly
+from spaces.errors import InvalidInput, ReadOnly
 from spaces.strict_json import storable
 from spaces.validation import check_storable, parse_model, reject
 
@@ -33,7 +33,7 @@ def replay_changed(delivery: Delivery, message: dict[str, Any]) -> Delivery:
         if (refusal := surroundings.refusal(row)) or connector is None:
             raise ReadOnly(f"Delivery {row.pk} {refusal}")
         complete = _complete(connector, message)
-        if complete == row.message:
+        if message == row.message or complete == _as_it_was(connector, row):
             raise reject("/message", "This is the message as it was. Change it, or send the delivery again unchanged.")
         _refuse_twice(row)
         now, action = database_time(), surroundings.actions[row.action_id]
@@ -76,6 +76,14 @@ def _complete(connector: Connector, message: dict[str, Any]) -> dict[str, Any]:
     if len(storable(complete).encode()) > MAX_OUTPUT:
         raise reject("/message", f"Use at most {MAX_OUTPUT // 1024} KiB.")
     return complete
+
+
+def _as_it_was(connector: Connector, row: Delivery) -> dict[str, Any] | None:
+    """Return the stored message with the defaults of today; None where the type takes it no longer."""
+    try:
+        return _complete(connector, row.message)
+    except InvalidInput:
+        return None
 
 
 def _refuse_twice(row: Delivery) -> None:

@@ -195,10 +195,6 @@ class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmi
             shown = {**page_context(request, connector), **self.probe_context(request, connector)}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
-    def has_execute_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says, through preconfigured ones too; the admin of actions has the page."""
-        return self.may(request, "execute", obj)
-
     @action(description="Send a message", permissions=["execute"], icon="send")
     def execute(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the page that sends one message through this connector."""

@@ -32,14 +32,6 @@ class ProbingAdmin(TypedModelAdmin):
     class Media:
         js: ClassVar = ["connectors/probe.js"]
 
-    def has_probe_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says, preconfigured ones too."""
-        return self.may(request, "probe", obj)
-
-    def has_reconnect_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says, preconfigured ones too."""
-        return self.may(request, "reconnect", obj)
-
     @action(
         description="Test",
         permissions=["probe"],

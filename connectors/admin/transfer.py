@@ -84,14 +84,6 @@ class TransferAdmin(TypedModelAdmin):
 
     actions_list = ["export_space", "import_file"]
 
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        """Where the table says so."""
-        return self.may(request, "export")
-
-    def has_import_permission(self, request: HttpRequest) -> bool:
-        """Where the table says so."""
-        return self.may(request, "import")
-
     def verb_of(self, pattern: URLPattern) -> str:
         """Return what one does at this address."""
         verb = super().verb_of(pattern)

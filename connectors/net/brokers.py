@@ -6,7 +6,10 @@ from connectors.net.urls import BadUrl, Origin, parse_authority
 
 
 def parse_servers(scheme: str, text: str) -> tuple[Origin, ...]:
-    """Return the servers in ``host:port, host:port``, each once; raise BadUrl. The port may be the scheme's usual one."""
+    """Return the servers in ``host:port, host:port``, each once; raise BadUrl.
+
+    The port may be left out where it is the scheme's usual one.
+    """
     if any(not character.isprintable() for character in text):
         raise BadUrl("Write the servers on one line, by comma.")
     parts = [part.strip() for part in text.split(",") if part.strip()]

@@ -16,7 +16,7 @@ from connectors.circuit import (
     after_check,
     after_results,
     begin_trial,
-    close,
+    close_at_once,
     give_up,
     open_at_once,
     trial_wait,
@@ -59,7 +59,7 @@ def observe(connector_id: int, reason: Reason, detail: str, *, at_once: bool = F
         circuit, now = row.circuit, timezone.now()
         wait = trial_wait(circuit, now, random.random())  # noqa: S311  spreads load, guards nothing
         if at_once:
-            return close(circuit, now) if reason.is_ok else open_at_once(circuit, now, wait)
+            return close_at_once(circuit, now) if reason.is_ok else open_at_once(circuit, now, wait)
         return after_check(circuit, succeeded=reason.is_ok, now=now, wait=wait)
 
     _move(connector_id, move, reason, detail)

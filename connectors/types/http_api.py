@@ -23,7 +23,7 @@ from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Config, Connection, ConnectorType, Message, Paced, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
-from connectors.types.http_fields import DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
+from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
 from connectors.types.http_probe import Probe, probe_http, status_step
 from connectors.types.sites import Site
 from spaces.errors import FieldError
@@ -42,6 +42,7 @@ class HttpApiConfig(Config):
         description="Seconds for a whole message, from connecting to the last byte of the last answer.",
         ge=1,
         le=300,
+        json_schema_extra=ADVANCED,
     )
     verify: Verify = Field(
         "default",
@@ -50,20 +51,21 @@ class HttpApiConfig(Config):
             "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
             "none: nothing, for tests only."
         ),
+        json_schema_extra=ADVANCED,
     )
     ca: str = Field(
         "",
         title="Certificate authorities",
         description="PEM. Trusted in place of those of the installation.",
         max_length=MAX_PEM,
-        json_schema_extra=PEM,
+        json_schema_extra=PEM | ADVANCED,
     )
 
     @field_validator("ca")
     @classmethod
     def _is_pem(cls, value: str) -> str:
         if "PRIVATE KEY" in value:
-            raise ValueError("A private key has no place here.")
+            raise ValueError("Take out the private key: it is a secret.")
         if value:
             check_certificates(value)
         return value

@@ -83,10 +83,6 @@ class ApiKeyAdmin(ServiceModelAdmin):
         """Nobody may."""
         return False
 
-    def has_revoke_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As the table says."""
-        return self.may(request, "revoke", obj)
-
     def add(self, request: HttpRequest, form: Any) -> ApiKey:
         """Create the key and show it, this once."""
         key, token = create_api_key(**form.cleaned_data)

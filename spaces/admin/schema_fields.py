@@ -55,7 +55,7 @@ class SchemaFields:
         return re.sub(r"\W", "_", f"{self.prefix}_{name}")
 
     def form_names(self) -> list[str]:
-        """Return the form fields' names, in the model's order."""
+        """Return the form fields' names: in the model's order, the advanced ones last."""
         return [self.form_name(name) for name in self.properties]
 
     def build(self, values: Mapping[str, Any]) -> dict[str, forms.Field]:
@@ -141,7 +141,9 @@ class Unchecked(forms.Field):
 @cache
 def _properties(model: type[BaseModel]) -> dict[str, Schema]:
     whole = model.model_json_schema()
-    return {name: _plain(schema, whole.get("$defs", {})) for name, schema in whole.get("properties", {}).items()}
+    found = {name: _plain(schema, whole.get("$defs", {})) for name, schema in whole.get("properties", {}).items()}
+    # What a type inherits stands first in its model, and is seldom what a person looks for.
+    return dict(sorted(found.items(), key=lambda each: each[1].get("advanced", False)))
 
 
 def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

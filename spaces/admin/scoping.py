@@ -40,17 +40,33 @@ def allowed_spaces(request: HttpRequest, ability: Ability) -> Mapping[int, Space
     return known[asked]
 
 
+def _permission(verb: str) -> Callable[..., bool]:
+    """Return the method that tells Django and Unfold whether a request may do this."""
+
+    def is_allowed(self: "SpaceScopedAdmin", request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, verb, obj)
+
+    return is_allowed
+
+
 class SpaceScopedAdmin(RecordingAdmin):
     """The admin of a model that lives in a space.
 
     ``abilities`` says what each permission needs: a permission that is forgotten is nobody's, and get_queryset, which
     cannot be overridden, shows the rows of the spaces in which "view" is allowed. Django's permissions do not count.
+    For each permission there is the method that Django and Unfold ask, such as has_replay_permission.
     """
 
     abilities: ClassVar[Mapping[str, Ability]] = {}
     space_lookup: ClassVar[str] = "space"
     # Whether a row without a space stands in all of them; else it is for superusers.
     stands_in_all: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for verb in cls.abilities:
+            if not hasattr(cls, name := f"has_{verb}_permission"):
+                setattr(cls, name, _permission(verb))
 
     def ability(self, verb: str) -> Ability:
         """Return what the permission needs; raise ImproperlyConfigured where nothing is said of it."""

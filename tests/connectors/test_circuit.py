@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from connectors.circuit import (
     DEGRADED_PACE,
+    FIRST_RATE,
     FIRST_WAIT,
     JITTER,
     LONGEST_RETRY_AFTER,
@@ -26,6 +27,7 @@ from connectors.circuit import (
     allowance,
     begin_trial,
     close,
+    close_at_once,
     give_up,
     open_at_once,
     trial_wait,
@@ -193,6 +195,13 @@ def test_a_degraded_one_is_slower_and_one_that_just_closed_grows_faster_by_and_b
     assert allowance(resumed, START + RESUMED).rate is None
 
 
+def test_reconnecting_one_that_is_closed_does_not_begin_its_slow_start_anew() -> None:
+    resumed = close(tripped(), START)
+    later = START + timedelta(seconds=3)
+    assert allowance(close_at_once(resumed, later), later).rate == 8 * FIRST_RATE
+    assert close_at_once(tripped(), later).resumed_at == later
+
+
 class AgainstModel(RuleBasedStateMachine):
     """The machine beside a model that knows nothing but whether deliveries may go, and what happened since when."""
 
@@ -259,7 +268,7 @@ class AgainstModel(RuleBasedStateMachine):
             return
         self.note(int(succeeds), int(not succeeds and not self.circuit.holds))
         wait = trial_wait(self.circuit, self.now, chance)
-        self.go(close(self.circuit, self.now) if succeeds else open_at_once(self.circuit, self.now, wait))
+        self.go(close_at_once(self.circuit, self.now) if succeeds else open_at_once(self.circuit, self.now, wait))
         assert self.circuit.holds != succeeds
 
     @rule()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.installation import Wired, event, wired
+from tests.faults.installation import QUICK, Wired, event, wired
 from tests.servers import RedisServer, kill
 
 pytestmark = pytest.mark.timeout(300)
@@ -56,6 +56,26 @@ def test_a_worker_killed_in_mid_delivery_loses_nothing(installation: Wired) -> N
     status, log = installation.call("GET", "event-log?outcome=unknown")
     assert status == 200
     assert {entry["reason"] for entry in log["results"]} == {"lost_lease"}
+
+
+def test_what_the_only_worker_held_when_killed_goes_out_within_ten_seconds_of_the_end_of_its_lease(
+    installation: Wired,
+) -> None:
+    installation.receiver.hold = True
+    installation.send("held")
+    installation.receiver.wait_for(1)
+    (worker,) = installation.switchyard.workers
+    kill(worker)
+    installation.switchyard.workers.clear()
+    installation.receiver.hold = False
+    installation.receiver.release.set()
+    installation.switchyard.start_worker()
+
+    lease = float(QUICK["LEASE_SECONDS"])
+    installation.receiver.wait_for(2, within=lease + 10)
+
+    assert installation.received_ids == ["held", "held"]
+    installation.settle()
 
 
 def test_web_killed_after_its_202_loses_nothing(installation: Wired) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,34 +11,15 @@ from actions.engine.lanes import Lanes, lanes
 from actions.models import Delivery, EventLogEntry
 from rules.evaluation.rounds import evaluate_round
 from rules.services.accept import accept_events
-from rules.services.invariants import check_invariants
 from spaces.models import Space
-from tests.factories import make_action, make_rule, make_space
-from tests.receiver import Receiver, receiver
+from tests.factories import make_action, make_rule
+from tests.receiver import Receiver
 from tests.rules.test_pipeline import fall_due, incoming, wait_for_states, wire
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sound_pipeline")]
 
 State = Delivery.State
-
-
-@pytest.fixture
-def to() -> Iterator[Receiver]:
-    with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def space() -> Space:
-    return make_space()
-
-
-@pytest.fixture(autouse=True)
-def stopped_lanes(transactional_db: None) -> Iterator[None]:
-    yield
-    lanes.stop()
-    assert not [finding for finding in check_invariants() if finding.broken]
 
 
 def send(space: Space, *events: Any) -> None:

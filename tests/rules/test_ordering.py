@@ -3,7 +3,6 @@
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,35 +21,15 @@ from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
 from rules.evaluation.rounds import evaluate_round
 from rules.services.accept import accept_events
-from rules.services.invariants import check_invariants
 from spaces.models import Space
-from tests.factories import make_space
-from tests.receiver import Receiver, receiver
+from tests.receiver import Receiver
 from tests.rules.test_pipeline import fall_due, incoming, wait_for_states, wire
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sound_pipeline")]
 
 State = Delivery.State
 KEY = "{{ event.data.device }}"
-
-
-@pytest.fixture
-def to() -> Iterator[Receiver]:
-    with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def space() -> Space:
-    return make_space()
-
-
-@pytest.fixture(autouse=True)
-def stopped_lanes(transactional_db: None) -> Iterator[None]:
-    yield
-    lanes.stop()
-    assert not [finding for finding in check_invariants() if finding.broken]
 
 
 def send(space: Space, *devices: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,40 +19,15 @@ from rules.incoming import IncomingEvent
 from rules.models import EventBatch
 from rules.services import delete_rule
 from rules.services.accept import accept_events
-from rules.services.invariants import check_invariants
 from spaces.errors import ReadOnly
 from spaces.models import Space
 from tests.factories import make_action, make_connector, make_rule, make_space
 from tests.receiver import Receiver, receiver
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sound_pipeline")]
 
 State = Delivery.State
-
-
-@pytest.fixture
-def to() -> Iterator[Receiver]:
-    with receiver() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def stopped_lanes() -> Iterator[None]:
-    yield
-    lanes.stop()
-
-
-@pytest.fixture(autouse=True)
-def invariants_hold_after(stopped_lanes: None, transactional_db: None) -> Iterator[None]:
-    yield
-    lanes.stop()
-    assert not [finding for finding in check_invariants() if finding.broken]
-
-
-@pytest.fixture
-def space() -> Space:
-    return make_space()
 
 
 def incoming(event_id: str = "", type_: str = "test.ping", **data: Any) -> IncomingEvent:

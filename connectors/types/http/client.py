@@ -21,11 +21,11 @@ from connectors.types.base import Connection, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http.batches import batch_id, join_bodies
 from connectors.types.http.credentials import HttpSecrets
-from connectors.types.oauth2 import Grant, TokenSource
 from connectors.types.http.schemas import HttpConfig, HttpParams
 from connectors.types.http.signing import sign
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
+from connectors.types.oauth2 import Grant, TokenSource
 from connectors.version import VERSION
 
 HttpConnection = Connection[HttpConfig, HttpSecrets]

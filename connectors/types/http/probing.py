@@ -7,8 +7,8 @@ from typing import Final
 from connectors.net.exchange import Request, Response
 from connectors.steps import Step
 from connectors.types.http.client import Client
-from connectors.types.oauth2 import NoToken, TokenSource
 from connectors.types.http_probe import Probe, probe_http, status_step
+from connectors.types.oauth2 import NoToken, TokenSource
 
 _CLIENT_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
 

@@ -7,8 +7,9 @@ from pydantic import Field, JsonValue, ValidationInfo, field_validator
 from connectors.net.headers import check_name, check_value
 from connectors.net.tls import check_certificates
 from connectors.net.urls import MAX_URL, parse_url
-from connectors.types.base import Config, Params
-from connectors.types.http_fields import DEFAULT_TIMEOUT, JSON_TYPE, MAX_PEM, PEM, Verify
+from connectors.types.base import Params
+from connectors.types.http_api import HttpApiConfig
+from connectors.types.http_fields import JSON_TYPE, MAX_PEM, PEM
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
@@ -20,7 +21,7 @@ MAX_BATCH = 100  # whose ids fit one header
 _TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
-class HttpConfig(Config):
+class HttpConfig(HttpApiConfig):
     """Where requests go and how."""
 
     url: str = Field(
@@ -36,13 +37,6 @@ class HttpConfig(Config):
         title="Headers",
         description="Sent with every request; an action's headers win. Not the place for secrets.",
         max_length=50,
-    )
-    timeout: float = Field(
-        DEFAULT_TIMEOUT,
-        title="Timeout",
-        description="Seconds for a whole request, from connecting to the last byte.",
-        ge=1,
-        le=300,
     )
     auth: Auth = Field(
         "none",
@@ -98,21 +92,6 @@ class HttpConfig(Config):
     )
     proxy_username: str = Field(
         "", title="User name at the proxy", description="Where the proxy wants one.", max_length=256
-    )
-    verify: Verify = Field(
-        "default",
-        title="TLS verification",
-        description=(
-            "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
-            "none: nothing, for tests only."
-        ),
-    )
-    ca: str = Field(
-        "",
-        title="Certificate authorities",
-        description="PEM. Trusted in place of those of the installation.",
-        max_length=MAX_PEM,
-        json_schema_extra=PEM,
     )
     client_cert: str = Field(
         "",
@@ -202,9 +181,9 @@ class HttpConfig(Config):
             raise ValueError("A user name has no colon and no control characters.")
         return value
 
-    @field_validator("ca", "client_cert")
+    @field_validator("client_cert")
     @classmethod
-    def _is_pem(cls, value: str) -> str:
+    def _is_client_pem(cls, value: str) -> str:
         if "PRIVATE KEY" in value:
             raise ValueError("Take out the private key: it is a secret and has a field of its own.")
         if value:

@@ -11,8 +11,8 @@ from connectors.types.base import Message, Paced
 from connectors.types.conversations import BadMessage, Conversation
 from connectors.types.http.batches import BLAMES_ONE, batch_key, check_json
 from connectors.types.http.client import Client
-from connectors.types.oauth2 import NoToken
 from connectors.types.http.schemas import HttpParams
+from connectors.types.oauth2 import NoToken
 
 _Batch = Sequence[Message[HttpParams]]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from connectors.net.brokers import vet
 from connectors.net.kafka import Fault, Producer
 from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.resolver import NameNotFound
-from connectors.net.brokers import vet
 from connectors.outcomes import Reason
 from connectors.types.answers import clean
 from connectors.types.kafka.outcomes import explain, reason_for
@@ -26,9 +26,9 @@ Refusal = tuple[Reason, str]
 
 
 class Link:
-    """A producer for the messages of one connector that have the same time for a try; ``timeout`` None: the connector's.
+    """A producer for those messages of a connector that have the same time for a try: librdkafka has one for all.
 
-    librdkafka has one such time for a producer. A link that ``is_spent`` is not used again.
+    ``timeout`` None is the connector's own. A link that ``is_spent`` is not used again.
     """
 
     def __init__(self, connection: KafkaConnection, policy: NetworkPolicy, timeout: float | None) -> None:
@@ -104,9 +104,12 @@ class Link:
             producer_settings(connection, access, self._timeout),
             access.servers,
             self.policy,
-            lambda text: self.masker.mask(text),
+            self._mask,
             None if tokens is None else lambda: token_for(connection, tokens),
         )
+
+    def _mask(self, text: str) -> str:
+        return self.masker.mask(text)
 
     def _explained(self, fault: Fault) -> Refusal:
         return reason_for(fault), explain(fault, self.masker)

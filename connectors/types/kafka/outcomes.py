@@ -14,7 +14,7 @@ from connectors.types.masking import Masker
 
 MAX_SAID: Final = 500  # characters of what a broker says
 # By error: what becomes of the delivery, and what to tell a person.
-RESULTS: Final[dict[str, tuple[Reason, str]]] = {
+MEANINGS: Final[dict[str, tuple[Reason, str]]] = {
     # The way to the cluster.
     BLOCKED: (Reason.BLOCKED_TARGET, ""),
     "_RESOLVE": (Reason.RETRY_DNS, "The name of a server could not be resolved."),
@@ -29,7 +29,10 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "NOT_ENOUGH_REPLICAS": (Reason.RETRY_HTTP_5XX, "Fewer replicas are in sync than the topic asks for."),
     "NOT_ENOUGH_REPLICAS_AFTER_APPEND": (Reason.RETRY_HTTP_5XX, "Fewer replicas got it than the topic asks for."),
     "_PURGE_QUEUE": (Reason.RETRY_CONNECT, "The connection was given up before the message was sent."),
-    "_PURGE_INFLIGHT": (Reason.RETRY_CONNECT, "The connection was given up while the message was sent; it may be there."),
+    "_PURGE_INFLIGHT": (
+        Reason.RETRY_CONNECT,
+        "The connection was given up while the message was sent; it may be there.",
+    ),
     "_FATAL": (Reason.RETRY_CONNECT, "The producer failed for good, and another takes its place."),
     "THROTTLING_QUOTA_EXCEEDED": (Reason.RETRY_429, "A quota of the cluster is used up."),
     # Whom the cluster takes us for.
@@ -47,7 +50,10 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "_MSG_SIZE_TOO_LARGE": (Reason.TOO_LARGE, "The message is larger than the connector allows."),
     "RECORD_LIST_TOO_LARGE": (Reason.TOO_LARGE, "The batch is larger than the topic's segments."),
     "INVALID_TIMESTAMP": (Reason.TEMPLATE_ERROR, "timestamp: too far from the cluster's time for this topic."),
-    "INVALID_RECORD": (Reason.TEMPLATE_ERROR, "key: the topic does not take this message; a compacted one needs a key."),
+    "INVALID_RECORD": (
+        Reason.TEMPLATE_ERROR,
+        "key: the topic does not take this message; a compacted one needs a key.",
+    ),
     "POLICY_VIOLATION": (Reason.PERMANENT_4XX, "The message is against a policy of the cluster."),
     # The settings.
     "INVALID_REQUIRED_ACKS": (Reason.BAD_CONFIG, "The cluster does not take this acknowledgement."),
@@ -55,13 +61,33 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "_UNSUPPORTED_FEATURE": (Reason.BAD_CONFIG, "The cluster is too old for these settings."),
     "_INVALID_ARG": (Reason.BAD_CONFIG, "librdkafka does not take these settings."),
 }
+# What the docs page says of all this.
+RESULTS: Final[dict[str, Reason]] = {
+    "an acknowledgement, or with acks none the sending": Reason.OK,
+    "no acknowledgement in time: the cluster may have the message": Reason.RETRY_TIMEOUT,
+    "no connection, a broken one, an answer that is not Kafka's, a producer that failed for good": Reason.RETRY_CONNECT,
+    "the name of a server that cannot be resolved": Reason.RETRY_DNS,
+    "a certificate that is not trusted, on either side": Reason.RETRY_TLS,
+    "too few replicas in sync, a leader that moves, and other errors that pass": Reason.RETRY_HTTP_5XX,
+    "a quota that is used up": Reason.RETRY_429,
+    "a topic that is missing or may not be written, a message against a policy of the cluster": Reason.PERMANENT_4XX,
+    "a topic, partition, timestamp, key, value or header that cannot be": Reason.TEMPLATE_ERROR,
+    "a message larger than the connector, the topic or the cluster allows": Reason.TOO_LARGE,
+    "credentials that are refused, settings that the cluster does not take": Reason.BAD_CONFIG,
+    "a server, also one that the cluster advertises, that the network policy forbids": Reason.BLOCKED_TARGET,
+}
 # What can be expected to pass: leaders that move, brokers that start, storage that fails over.
 OTHERWISE: Final = (Reason.RETRY_HTTP_5XX, "The cluster did not take the message.")
 # Of these errors librdkafka's own words, or those of the other side, say which of several things went wrong.
-_SPOKEN: Final = frozenset({"_TRANSPORT", "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_FATAL", "_INVALID_ARG"})
+_SPOKEN: Final = frozenset(
+    {"_TRANSPORT", "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_FATAL", "_INVALID_ARG"}
+)
 # What stands around those words: server, state, time taken, and the address of a name, which is nobody's business.
 _AROUND: Final = re.compile(
-    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: |\s*\((?:after|while) .*"
+    r"^(?:\w+://)?\S+:\d+(?:/\w+)?: |Failed to connect to broker at \S+: |Connect to \S+ failed: "
+    r"|\s*\((?:after|while) .*"
+    # Of OpenSSL's errors the place in its source and their number, and what librdkafka advises its own callers.
+    r"|\S+\.c:\d+:\S+ |error:[0-9A-F]+:SSL routines:\w*:|, verify that ssl\.ca\.location .*|SSL alert number \d+"
 )
 
 
@@ -70,23 +96,28 @@ def reason_for(fault: Fault) -> Reason:
     if "OAUTHBEARER token" in fault.said:  # the token endpoint's fault, and asked again by itself
         return Reason.RETRY_CONNECT
     if fault.code == "_TRANSPORT":
-        if "SSL" in fault.said or "ssl" in fault.said:
+        if _is_tls(fault):
             return Reason.RETRY_TLS
         if "timed out" in fault.said:
             return Reason.RETRY_TIMEOUT
-    return RESULTS.get(fault.code, OTHERWISE)[0]
+    return MEANINGS.get(fault.code, OTHERWISE)[0]
 
 
 def explain(fault: Fault, masker: Masker) -> str:
     """Return an error in a line for a person: ours, and what was said where that tells more."""
     if fault.code == BLOCKED:
         return fault.said
-    ours = RESULTS.get(fault.code, OTHERWISE)[1]
-    if fault.code in RESULTS and fault.code not in _SPOKEN:
+    code = "_SSL" if fault.code == "_TRANSPORT" and _is_tls(fault) else fault.code
+    ours = MEANINGS.get(code, OTHERWISE)[1]
+    if fault.code in MEANINGS and fault.code not in _SPOKEN:
         return ours
     said = clean(_AROUND.sub("", fault.said)[:MAX_SAID], masker, is_cut=len(fault.said) > MAX_SAID)
     said = " ".join("".join(character if character.isprintable() else " " for character in said).split())
-    return f"{ours} {said.rstrip('.')}." if said else ours
+    return f"{ours} {said.rstrip('.:?')}." if said else ours
+
+
+def _is_tls(fault: Fault) -> bool:
+    return "SSL" in fault.said or "ssl" in fault.said
 
 
 def outcome_of(fault: Fault, key: int, duration: float, request: dict[str, Any], masker: Masker) -> Outcome:

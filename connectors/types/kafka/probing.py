@@ -21,6 +21,18 @@ _ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
     "NETWORK_ALLOWED_PRIVATE."
 )
+CHECKS: Final = {
+    "resolve": "The names of the bootstrap servers have addresses. Left out where all are addresses.",
+    "policy": "The network policy allows them.",
+    "token": "The token endpoint gives an access token. For oauth only.",
+    "connect": "A server takes the connection.",
+    "tls": "Its certificate is a good one. With TLS only.",
+    "protocol": "It speaks Kafka's protocol.",
+    "authenticate": "The cluster accepts the credentials. Left out with the authentication none.",
+    "metadata": "The cluster tells which servers it has.",
+    "brokers": "The network policy allows all of these.",
+    "topic": "The test topic exists and may be written. Left out where none is named.",
+}
 _CHANGED: Final = "Broker changed state "
 # The step that ends when librdkafka leaves the state (rd_kafka_broker_state_names in its rdkafka_broker.c).
 _STEPS: Final = {
@@ -53,7 +65,7 @@ _ADVICE: Final = {
     "authenticate": "Check the kind of authentication, the user name and the password.",
     "metadata": "The cluster took the connection and does not tell its servers: see its own logs.",
 }
-_TOKEN_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
+_ENDPOINT_ADVICE: Final = "Check the token endpoint, the client ID and secret, and the scope."
 
 
 @dataclass(slots=True)
@@ -95,9 +107,10 @@ class _Watch:
 
 
 def probe_kafka(connection: KafkaConnection, policy: NetworkPolicy, *, timeout: float) -> Iterator[Step]:
-    """Yield resolve, policy, token, connect, tls, protocol, authenticate, metadata, brokers and topic, as far as they go.
+    """Yield the steps, as far as they go.
 
-    Which of them there are depends on the connection: resolve for names, token for OAuth, topic where one is named.
+    They are resolve (of names), policy, token (for OAuth), connect, tls, protocol, authenticate, metadata, brokers,
+    and topic (where one is named).
     """
     deadline = time.monotonic() + timeout
     access = access_of(connection, policy)
@@ -107,10 +120,10 @@ def probe_kafka(connection: KafkaConnection, policy: NetworkPolicy, *, timeout: 
             return
     tokens, watch = access.tokens, _Watch()
     inspector = Inspector.open(
-        client_settings(connection, access) | {"debug": "broker"},
+        client_settings(connection, access) | {"debug": "broker", "allow.auto.create.topics": False},
         access.servers,
         policy,
-        lambda text: access.masker.mask(text),
+        lambda text: access.masker.mask(text),  # whose tokens may change meanwhile
         None if tokens is None else lambda: token_for(connection, tokens),
         watch,
     )
@@ -149,7 +162,7 @@ def _before(connection: KafkaConnection, access: Access, policy: NetworkPolicy) 
             access.tokens.token()
         except NoToken as error:
             detail = clean(error.failure.detail, access.masker)
-            yield Step("token", detail, time.monotonic() - began, error.failure.reason, _TOKEN_ADVICE)
+            yield Step("token", detail, time.monotonic() - began, error.failure.reason, _ENDPOINT_ADVICE)
         else:
             yield Step("token", f"The access token is good for {access.tokens.lasts()} s.", time.monotonic() - began)
 
@@ -179,9 +192,13 @@ def _look(
     if fault is not None:
         yield _failed(failed_at, fault, access, time.monotonic() - began)
         return
-    brokers = inspector.brokers
+    brokers = inspector.brokers(_left(deadline))
+    took = time.monotonic() - max(progress.since, began)
+    if isinstance(brokers, Fault):
+        yield _failed("metadata", brokers, access, took)
+        return
     many = "1 server" if len(brokers) == 1 else f"{len(brokers)} servers"
-    yield Step("metadata", f"The cluster has {many}.", time.monotonic() - progress.since)
+    yield Step("metadata", f"The cluster has {many}.", took)
     yield _judge(brokers, policy)
     if topic := connection.config.probe_topic:
         yield _topic_step(topic, access, inspector, _left(deadline))

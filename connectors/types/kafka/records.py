@@ -12,7 +12,9 @@ from connectors.types.base import Message
 from connectors.types.kafka.schemas import KafkaParams, check_topic
 
 ID_HEADER: Final = "webhook-id"  # the same over all tries and replays of a delivery: it tells duplicates
-HOP_HEADER: Final = "switchyard-hop"  # of an event that the message leads to: an installation that takes it in counts on
+HOP_HEADER: Final = (
+    "switchyard-hop"  # of an event that the message leads to: an installation that takes it in counts on
+)
 _LAST_PARTITION: Final = 2**31 - 1
 _LAST_TIME: Final = 2**63 - 1
 
@@ -23,7 +25,7 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What goes to Kafka. ``partition`` -1 leaves the choice to the key, ``timestamp`` 0 (ms) is the time of sending."""
+    """What goes to Kafka. ``partition`` -1 leaves it to the key; ``timestamp`` is in ms, 0 for the time of sending."""
 
     topic: str
     value: bytes | None
@@ -38,6 +40,7 @@ def record_of(message: Message[KafkaParams]) -> Record:
     params = message.params
     headers: Headers = [(ID_HEADER, message.webhook_id), (HOP_HEADER, str(message.hop + 1))]
     for name, value in params.headers.items():
+        _encode("headers", name)
         headers.append((name, _encode("headers", value)))
     return Record(
         _topic(params.topic),

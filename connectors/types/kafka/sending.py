@@ -112,7 +112,14 @@ class Sending:
             report(fault, -1, -1)
 
     def _report(
-        self, key: int, record: Record, link: Link, began: float, fault: Fault | None, partition: int, offset: int | None
+        self,
+        key: int,
+        record: Record,
+        link: Link,
+        began: float,
+        fault: Fault | None,
+        partition: int,
+        offset: int | None,
     ) -> None:
         took = time.monotonic() - began
         request = {"topic": record.topic, "bytes": len(record.value) if record.value else 0}

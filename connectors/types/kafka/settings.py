@@ -58,7 +58,7 @@ def access_of(connection: KafkaConnection, policy: NetworkPolicy) -> Access:
 
 
 def client_settings(connection: KafkaConnection, access: Access) -> dict[str, Any]:
-    """Return what holds for every client of the cluster, secrets among it. Without servers: see connectors.net.kafka."""
+    """Return what holds for every client of the cluster, secrets among it, without servers (connectors.net.kafka)."""
     config, secrets = connection.config, connection.secrets
     timeout = int(access.terms.timeout * 1000)
     settings: dict[str, Any] = {
@@ -69,7 +69,7 @@ def client_settings(connection: KafkaConnection, access: Access) -> dict[str, An
         "api.version.request.timeout.ms": timeout,
         "receive.message.max.bytes": _LARGEST_ANSWER,
         "socket.keepalive.enable": True,
-        "log.connection.close": False,
+        "log.connection.close": True,  # or it would not tell of a connection that the other side ends
         "allow.auto.create.topics": config.create_topics,
     }
     if config.tls:

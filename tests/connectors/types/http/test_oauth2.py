@@ -17,8 +17,8 @@ from connectors.outcomes import Outcome, Reason
 from connectors.services import open_connection, probe_connector, update_connector
 from connectors.types.base import Message
 from connectors.types.http.connector import HttpConnectorType
-from connectors.types.oauth2 import FRESH
 from connectors.types.http.schemas import HttpParams
+from connectors.types.oauth2 import FRESH
 from spaces.models import Space
 from tests.contract.scripted import ScriptedServer, answering, header, http_answer, scripted
 from tests.factories import make_connector, make_space
