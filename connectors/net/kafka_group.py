@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-import confluent_kafka
-
-from connectors.net.kafka import handle_of
+from connectors.net.kafka import handle_of, librdkafka
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,6 @@ class _List(ctypes.Structure):
 
 
 _Rebalance = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_List), ctypes.c_void_p)
-_library: Final = ctypes.CDLL(confluent_kafka.cimpl.__file__)
 _list: Final = ctypes.POINTER(_List)
 _handle: Final = ctypes.c_void_p
 for _name, _result, *_arguments in (
@@ -83,7 +80,7 @@ for _name, _result, *_arguments in (
         ctypes.c_int,
     ),
 ):
-    _function = getattr(_library, f"rd_kafka_{_name}")
+    _function = getattr(librdkafka, f"rd_kafka_{_name}")
     _function.restype, _function.argtypes = _result, _arguments
 
 
@@ -100,7 +97,7 @@ class Group:
         self._opaque = id(consumer)
         self._begin = begin
         _groups[self._opaque] = self
-        _library.rd_kafka_conf_set_rebalance_cb(_library.rd_kafka_conf(self._rdkafka), _rebalance)
+        librdkafka.rd_kafka_conf_set_rebalance_cb(librdkafka.rd_kafka_conf(self._rdkafka), _rebalance)
 
     def forget(self) -> None:
         """Take no more calls: the consumer is closed."""
@@ -109,32 +106,32 @@ class Group:
     def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for these topics; raise CallFailed."""
         with _listed({(topic, _ANY_PARTITION): UNKNOWN for topic in topics}) as wanted:
-            _check(_library.rd_kafka_subscribe(self._rdkafka, wanted))
+            _check(librdkafka.rd_kafka_subscribe(self._rdkafka, wanted))
 
     def pause(self, places: Iterable[Place]) -> None:
         """Fetch nothing of these."""
         with _listed(dict.fromkeys(places, UNKNOWN)) as paused:
-            _library.rd_kafka_pause_partitions(self._rdkafka, paused)
+            librdkafka.rd_kafka_pause_partitions(self._rdkafka, paused)
 
     def resume(self) -> None:
         """Fetch what it has again."""
         with _listed(dict.fromkeys(self.places, UNKNOWN)) as resumed:
-            _library.rd_kafka_resume_partitions(self._rdkafka, resumed)
+            librdkafka.rd_kafka_resume_partitions(self._rdkafka, resumed)
 
     def store(self, offsets: Mapping[Place, int]) -> None:
         """Let these be committed with the next turn; what is another member's by now is left out."""
         with _listed(offsets) as stored:
-            _library.rd_kafka_offsets_store(self._rdkafka, stored)
+            librdkafka.rd_kafka_offsets_store(self._rdkafka, stored)
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
         """Commit these now; raise CallFailed."""
         with _listed(offsets) as committed:
-            _check(_library.rd_kafka_commit(self._rdkafka, committed, 0))
+            _check(librdkafka.rd_kafka_commit(self._rdkafka, committed, 0))
 
     def committed(self, places: Iterable[Place], timeout: float) -> dict[Place, int]:
         """Return the group's offsets, UNKNOWN where it has none; raise CallFailed."""
         with _listed(dict.fromkeys(places, UNKNOWN)) as asked:
-            _check(_library.rd_kafka_committed(self._rdkafka, asked, int(timeout * 1000)))
+            _check(librdkafka.rd_kafka_committed(self._rdkafka, asked, int(timeout * 1000)))
             return dict(_read(asked))
 
     def end_of(self, place: Place, timeout: float) -> int:
@@ -142,7 +139,7 @@ class Group:
         low, high = ctypes.c_int64(), ctypes.c_int64()
         topic, partition = place
         _check(
-            _library.rd_kafka_query_watermark_offsets(
+            librdkafka.rd_kafka_query_watermark_offsets(
                 self._rdkafka, topic.encode(), partition, ctypes.byref(low), ctypes.byref(high), int(timeout * 1000)
             )
         )
@@ -153,10 +150,10 @@ class Group:
         places = [place for place, _ in _read(partitions)]
         if code == _ASSIGN:
             with _listed(dict.fromkeys(places, UNKNOWN) | self._begin(places)) as taken:
-                _drop_error(_library.rd_kafka_incremental_assign(self._rdkafka, taken))
+                _drop_error(librdkafka.rd_kafka_incremental_assign(self._rdkafka, taken))
             self.places.update(places)
         else:
-            _drop_error(_library.rd_kafka_incremental_unassign(self._rdkafka, partitions))
+            _drop_error(librdkafka.rd_kafka_incremental_unassign(self._rdkafka, partitions))
             self.places.difference_update(places)
 
 
@@ -177,13 +174,13 @@ _rebalance: Final = _Rebalance(_on_rebalance)
 @contextmanager
 def _listed(offsets: Mapping[Place, int]) -> Iterator[Any]:
     """Yield a list of partitions as librdkafka takes it."""
-    made = _library.rd_kafka_topic_partition_list_new(len(offsets))
+    made = librdkafka.rd_kafka_topic_partition_list_new(len(offsets))
     try:
         for (topic, partition), offset in offsets.items():
-            _library.rd_kafka_topic_partition_list_add(made, topic.encode(), partition).contents.offset = offset
+            librdkafka.rd_kafka_topic_partition_list_add(made, topic.encode(), partition).contents.offset = offset
         yield made
     finally:
-        _library.rd_kafka_topic_partition_list_destroy(made)
+        librdkafka.rd_kafka_topic_partition_list_destroy(made)
 
 
 def _read(partitions: Any) -> Iterator[tuple[Place, int]]:
@@ -199,4 +196,4 @@ def _check(code: int) -> None:
 
 def _drop_error(error: int | None) -> None:
     if error:
-        _library.rd_kafka_error_destroy(error)
+        librdkafka.rd_kafka_error_destroy(error)
