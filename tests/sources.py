@@ -14,7 +14,7 @@ from spaces.models import Space
 from tests.factories import space_of
 from tests.servers import wait_until
 
-WITHIN = 15.0
+WITHIN = 60.0
 
 
 @contextmanager

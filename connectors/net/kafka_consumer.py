@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import confluent_kafka
-from confluent_kafka import OFFSET_INVALID, TIMESTAMP_NOT_AVAILABLE, KafkaException, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException
 
 from connectors.net.kafka import Client, Fault, Token
+from connectors.net.kafka_group import UNKNOWN, CallFailed, Group, Place
 from connectors.net.policy import NetworkPolicy
 from connectors.net.urls import Origin
 
@@ -22,6 +23,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "enable.auto.offset.store": False,
     "auto.commit.interval.ms": 1000,
     "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 15_000,
     "statistics.interval.ms": _STATISTICS_EVERY,
     "topic.metadata.refresh.interval.ms": 30_000,
     "fetch.max.bytes": 8 << 20,
@@ -66,11 +68,10 @@ class GroupConsumer(Client):
         self.lag: int | None = None
         self.faults: dict[str, Fault] = {}  # by topic; "" for what concerns no single one
         self._is_up = True
-        self._is_idle = False
         self._topics = list(topics)
         self._reset = reset
         self._early: list[Any] = []
-        self._begun: list[TopicPartition] = []
+        self._begun: dict[Place, int] = {}
         this = weakref.ref(self)
 
         def see_statistics(text: str) -> None:
@@ -79,6 +80,7 @@ class GroupConsumer(Client):
 
         own = {"group.id": group, "auto.offset.reset": reset, "stats_cb": see_statistics}
         super().__init__(confluent_kafka.Consumer, {**settings, **_SETTINGS, **own}, servers, policy, mask, token)
+        self._group = Group(self.handle, lambda places: _begin(this, places))
 
     @property
     def trouble(self) -> Fault | None:
@@ -99,14 +101,12 @@ class GroupConsumer(Client):
         self._keep(self.handle.poll(seconds))
 
     def subscribe(self) -> None:
-        """Join the group."""
-        this = weakref.ref(self)
-
-        def assigned(_: Any, partitions: list[TopicPartition]) -> None:
-            if (found := this()) is not None:
-                found._take_on(partitions)
-
-        self.handle.subscribe(self._topics, on_assign=assigned)
+        """Join the group, or note why librdkafka does not take these topics."""
+        try:
+            self._group.subscribe(self._topics)
+        except CallFailed as failed:
+            error = KafkaError(failed.code)
+            self.faults[""] = Fault(error.name(), error.str())
 
     def read(self, most: int, wait: float) -> list[Record]:
         """Return the records that are there, up to ``most``; where there are none, wait so long for the first."""
@@ -120,26 +120,23 @@ class GroupConsumer(Client):
 
     def store(self, records: Iterable[Record]) -> None:
         """Let the group go on after these records."""
-        ends: dict[tuple[str, int], int] = {}
+        ends: dict[Place, int] = {}
         for record in records:
             place = record.topic, record.partition
             ends[place] = max(ends.get(place, 0), record.offset + 1)
-        for (topic, partition), offset in ends.items():
-            try:
-                self.handle.store_offsets(offsets=[TopicPartition(topic, partition, offset)])
-            except KafkaException:
-                # Another member has the partition by now, and reads them again.
-                continue
+        self._group.store(ends)
 
     def idle(self, seconds: float) -> None:
         """Stay in the group for so long, and take no records."""
-        self._is_idle = True
+        self._group.pause(self._group.places)
         try:
-            self._pause(self.handle.assignment())
             self._keep(self.handle.poll(seconds))
         finally:
-            self._is_idle = False
-            self.handle.resume(self.handle.assignment())
+            self._group.resume()
+
+    def close(self) -> None:
+        super().close()
+        self._group.forget()
 
     def _keep(self, message: Any) -> None:
         if message is not None and self._is_record(message):
@@ -156,41 +153,33 @@ class GroupConsumer(Client):
         self.is_broken = self.is_broken or error.fatal()
         return False
 
-    def _take_on(self, partitions: list[TopicPartition]) -> None:
-        for topic in {"", *(partition.topic for partition in partitions)}:
-            self.faults.pop(topic, None)
-        if self._reset == "latest":
-            partitions = self._with_beginnings(partitions)
-        self.handle.incremental_assign(partitions)
-        if self._is_idle:
-            self._pause(partitions)
+    def _begin(self, places: list[Place]) -> Mapping[Place, int]:
+        """Return where to begin in partitions that are taken on, where the group itself does not know it.
 
-    def _with_beginnings(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Return the partitions, those of which the group has no offset with where they end now.
-
-        That is committed, or what comes while nobody reads would be skipped for as long as no record was read.
+        Where it is to begin with what comes from now on, that place is committed, or what comes while nobody reads
+        would be skipped for as long as no record was read.
         """
+        for topic in {"", *(topic for topic, _ in places)}:
+            self.faults.pop(topic, None)
+        if self._reset != "latest":
+            return {}
         try:
-            known = self.handle.committed(partitions, timeout=_ASK_SECONDS)
-            for partition in known:
-                if partition.offset == OFFSET_INVALID:
-                    _, partition.offset = self.handle.get_watermark_offsets(partition, timeout=_ASK_SECONDS)
-                    self._begun.append(partition)
-        except KafkaException:
-            return partitions
-        return list(known)
+            known = self._group.committed(places, _ASK_SECONDS)
+            begun = {
+                place: self._group.end_of(place, _ASK_SECONDS) for place, offset in known.items() if offset == UNKNOWN
+            }
+        except CallFailed:
+            return {}
+        self._begun |= begun
+        return begun
 
     def _commit_beginnings(self) -> None:
         if self._begun:
-            begun, self._begun = self._begun, []
+            begun, self._begun = self._begun, {}
             try:
-                self.handle.commit(offsets=begun, asynchronous=False)
-            except KafkaException:
+                self._group.commit(begun)
+            except CallFailed:
                 return
-
-    def _pause(self, partitions: list[TopicPartition]) -> None:
-        if partitions:
-            self.handle.pause(partitions)
 
     def _see_statistics(self, statistics: Mapping[str, Any]) -> None:
         brokers = [broker for broker in statistics["brokers"].values() if broker["source"] != "logical"]
@@ -202,6 +191,11 @@ class GroupConsumer(Client):
             if partition["fetch_state"] == "active" and partition["hi_offset"] >= 0
         ]
         self.lag = sum(map(_lag, partitions)) if partitions else None
+
+
+def _begin(consumer: "weakref.ref[GroupConsumer]", places: list[Place]) -> Mapping[Place, int]:
+    found = consumer()
+    return {} if found is None else found._begin(places)
 
 
 def _lag(partition: Mapping[str, Any]) -> int:
