@@ -26,8 +26,9 @@ demo: $(BIN)/.runtime ## Send made-up events to the demo space for a minute, whi
 
 test: $(BIN)/.dev ## Run the tests that need no other server; ARGS='-k name' is for pytest
 	$(BIN)/python -m pytest -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
+	@echo 'Not run: tests/services and tests/faults, which need PostgreSQL, Redis, mosquitto and Kafka (make test-services).'
 
-test-services: $(BIN)/.dev ## Run the tests against real servers; installs PostgreSQL and Redis where they are missing
+test-services: $(BIN)/.dev ## Run the tests against real servers; installs PostgreSQL, Redis, Kafka ... where they are missing
 	.ci/install-servers
 	$(BIN)/python -m pytest tests/services tests/faults $(ARGS)
 	$(BIN)/python -m tests.on_postgresql -n 2 --ignore tests/services --ignore tests/faults $(ARGS)

@@ -1,5 +1,6 @@
 """Starts what is measured, each as a context that yields a Pipeline."""
 
+import json
 import os
 import secrets
 import socket
@@ -36,6 +37,7 @@ from tests.servers import (
 SPACE = "bench"
 NAIVE_CONCURRENCY = 2
 LOG_CHARACTERS = 16000
+BODY = '{"id": {{ event.id }}, "site": {{ event.data.site }}, "temperature": {{ event.data.temperature }}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def servers() -> Iterator[Servers]:
 def switchyard_on_servers(at: Servers, sink: Sink, workers: int) -> Iterator[Pipeline]:
     """Run Switchyard on a fresh database of PostgreSQL, and Redis."""
     database = fresh_database(at.database_url)
-    with _switchyard(database, at.redis_url, workers) as installation:
+    with switchyard(database, at.redis_url, workers) as installation:
         name = f"Switchyard, PostgreSQL + Redis, {workers} workers"
         yield _pipeline(name, installation, sink, Ledger(database, SWITCHYARD, SWITCHYARD_FAILURES), at.processes())
         installation.manage("check_invariants")
@@ -81,7 +83,7 @@ def switchyard_on_servers(at: Servers, sink: Sink, workers: int) -> Iterator[Pip
 @contextmanager
 def switchyard_embedded(sink: Sink) -> Iterator[Pipeline]:
     """Run Switchyard in its embedded shape: SQLite and a queue of files, one worker."""
-    with _switchyard("", "", 1) as installation:
+    with switchyard("", "", 1) as installation:
         ledger = Ledger(installation.directory / "var" / "switchyard.sqlite3", SWITCHYARD, SWITCHYARD_FAILURES)
         yield _pipeline("Switchyard, SQLite, 1 worker", installation, sink, ledger, {})
         installation.manage("check_invariants")
@@ -121,7 +123,8 @@ def naive(at: Servers, sink: Sink) -> Iterator[Pipeline]:
 
 
 @contextmanager
-def _switchyard(database_url: str, broker_url: str, workers: int) -> Iterator[Switchyard]:
+def switchyard(database_url: str, broker_url: str, workers: int) -> Iterator[Switchyard]:
+    """Run an installation; what goes wrong meanwhile is told with the end of its logs."""
     with tempfile.TemporaryDirectory(prefix="switchyard-bench-") as directory:
         installation = Switchyard(Path(directory), database_url=database_url, broker_url=broker_url, workers=workers)
         with installation, _explained(installation.logs):
@@ -131,7 +134,8 @@ def _switchyard(database_url: str, broker_url: str, workers: int) -> Iterator[Sw
 def _pipeline(
     name: str, installation: Switchyard, sink: Sink, ledger: Ledger, processes: dict[str, list[int]]
 ) -> Pipeline:
-    token = _run(["bench.provision", SPACE, sink.url], installation.environment).strip()
+    outlet = {"type": "http", "config": {"url": sink.url}, "params": {"body": BODY}}
+    token = provision(installation, outlet)
     assert installation.web is not None
     assert installation.beat is not None
     return Pipeline(
@@ -146,6 +150,11 @@ def _pipeline(
             **processes,
         },
     )
+
+
+def provision(installation: Switchyard, outlet: Mapping[str, object]) -> str:
+    """Put the benchmark's objects into an installation; return an API key of its space. See bench.provision."""
+    return _run(["bench.provision", SPACE, json.dumps(outlet)], installation.environment).strip()
 
 
 def _listens(port: int) -> bool:

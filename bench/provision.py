@@ -1,9 +1,11 @@
-"""Puts the benchmark's objects into an installation: ``python -m bench.provision SPACE SINK_URL``, in its environment.
+"""Puts the benchmark's objects into an installation: ``python -m bench.provision SPACE OUTLET``, in its environment.
 
-A connector to the sink, one action, and ten rules on one event type of whose conditions exactly one matches an event.
+OUTLET is JSON: ``type`` and ``config`` of the connector, ``params`` of the action. There are the connector, one action,
+and ten rules on one event type of whose conditions exactly one matches an event.
 Prints an API key of the space.
 """
 
+import json
 import os
 import sys
 
@@ -11,10 +13,8 @@ import django
 
 from bench.load import EVENT_TYPE, SITES
 
-BODY = '{"id": {{ event.id }}, "site": {{ event.data.site }}, "temperature": {{ event.data.temperature }}}'
 
-
-def main(slug: str, sink_url: str) -> None:
+def main(slug: str, outlet_json: str) -> None:
     """Create all, through the services that the API and the admin use."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
     django.setup()
@@ -23,9 +23,10 @@ def main(slug: str, sink_url: str) -> None:
     from rules.services import create_rule
     from spaces.services import create_api_key, create_space
 
+    outlet = json.loads(outlet_json)
     space = create_space(slug, "Benchmark")
-    connector = create_connector(space, type="http", name="Sink", config={"url": sink_url}, secrets={})
-    action = create_action(space, connector=connector, name="Report", params={"body": BODY})
+    connector = create_connector(space, type=outlet["type"], name="Sink", config=outlet["config"], secrets={})
+    action = create_action(space, connector=connector, name="Report", params=outlet["params"])
     for number in range(SITES):
         create_rule(
             space,

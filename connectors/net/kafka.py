@@ -1,24 +1,24 @@
 """Kafka's protocol: librdkafka, by way of confluent-kafka, held to the network policy.
 
 librdkafka connects by itself, to the servers that a person named and to all that the cluster then advertises. It asks
-the application to open each connection (``rd_kafka_conf_set_connect_cb`` in its rdkafka.h), and here each is judged at
-that moment: the host by name, the address as it was looked up for this connection. So neither what a cluster
-advertises nor a name that changes its address gets past the policy.
+the application to look up each host, also one that is an address (``rd_kafka_conf_set_resolve_cb`` in its rdkafka.h),
+and connects to what comes back and nothing else. Here each host and each of its addresses is judged at that moment. So
+neither what a cluster advertises nor a name that changes its address gets past the policy.
 
 confluent-kafka does not hand that callback through. It is set over ctypes, on a client that has no servers yet and
 therefore no connection; the servers are added after that. Two things of confluent-kafka that are not in its
 documentation are relied on, and checked for each client: that librdkafka's handle is the first field of the object,
-and that the object's address is the handle's ``opaque``.
+and that the object's address is the handle's ``opaque``. The callback waits for the interpreter's lock in a thread of
+librdkafka: it would not do where librdkafka holds a lock of its own, as in the callback that opens connections.
 """
 
 import ctypes
-import errno
 import logging
 import socket
-import struct
+import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -89,7 +89,7 @@ class Client:
             hooks["oauth_cb"] = lambda _: token()
         self.handle = make({**settings, **hooks}, logger=_Log(this))
         self._close = weakref.finalize(self, _release, self.handle)
-        _connect_through(self.handle, _Guard(policy, this), servers)
+        _guard(self.handle, _Guard(policy, this), servers)
 
     @classmethod
     def open(cls, *arguments: Any, **options: Any) -> Self | Fault:
@@ -129,7 +129,7 @@ class Client:
         self._close()
 
     def block(self, why: str) -> None:
-        """Note that a connection was not allowed."""
+        """Note that a server is not allowed."""
         self._note(Fault(BLOCKED, why))
         self.is_broken = True
 
@@ -254,63 +254,93 @@ class _Log:
 
 
 class _Guard:
-    """Opens the connections of one client, and only those that the policy allows."""
+    """Judges what one client connects to."""
 
-    def __init__(self, policy: NetworkPolicy, client: weakref.ref[Client]) -> None:
+    def __init__(self, policy: NetworkPolicy, client: "weakref.ref[Client]") -> None:
         self._policy = policy
         self._client = client
 
-    def connect(self, descriptor: int, address: tuple[str, int], name: str) -> int:
-        """Begin to connect a socket that does not block; return 0, or the number of the error."""
+    def check(self, host: str, addresses: Sequence[str]) -> bool:
+        """Whether the client may connect to a host that has these addresses; if not, it is told why."""
         try:
-            server = _origin(name)
+            server = _origin(f"[{host}]" if ":" in host else host)
             if isinstance(server, str):
                 raise BlockedTarget("The cluster advertises a server that is none.")
             self._policy.check_host(server)
-            if self._policy.is_denied(address[0]):
+            # One denied address is enough: a name that points both ways is set up to get around this check.
+            if any(self._policy.is_denied(address) for address in addresses):
                 raise BlockedTarget(self._policy.why_denied(server.host))
         except BlockedTarget as error:
             if (client := self._client()) is not None:
                 client.block(str(error))
-            return errno.EACCES
-        borrowed = socket.socket(fileno=descriptor)
-        try:
-            result = borrowed.connect_ex(address)
-        finally:
-            borrowed.detach()
-        return 0 if result == errno.EINPROGRESS else result
+            return False
+        return True
 
 
-_Connect = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+class _AddressInfo(ctypes.Structure):
+    """``struct addrinfo`` of netdb.h."""
+
+
+_AddressInfo._fields_ = [
+    *((name, ctypes.c_int) for name in ("flags", "family", "socktype", "protocol")),
+    ("length", ctypes.c_uint32),
+    *((name, ctypes.c_void_p) for name in (("name", "address") if sys.platform == "darwin" else ("address", "name"))),
+    ("next", ctypes.POINTER(_AddressInfo)),
+]
+_Found = ctypes.POINTER(ctypes.POINTER(_AddressInfo))
+_Resolve = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, _Found, ctypes.c_void_p)
 # Symbols of a library are looked for in those that it needs as well: so this reaches the librdkafka in use.
 librdkafka: Final = ctypes.CDLL(confluent_kafka.cimpl.__file__)
 librdkafka.rd_kafka_conf.argtypes = [ctypes.c_void_p]
 librdkafka.rd_kafka_conf.restype = ctypes.c_void_p
 librdkafka.rd_kafka_opaque.argtypes = [ctypes.c_void_p]
 librdkafka.rd_kafka_opaque.restype = ctypes.c_void_p
-librdkafka.rd_kafka_conf_set_connect_cb.argtypes = [ctypes.c_void_p, _Connect]
-librdkafka.rd_kafka_conf_set_connect_cb.restype = None
+librdkafka.rd_kafka_conf_set_resolve_cb.argtypes = [ctypes.c_void_p, _Resolve]
+librdkafka.rd_kafka_conf_set_resolve_cb.restype = None
 librdkafka.rd_kafka_brokers_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
 librdkafka.rd_kafka_brokers_add.restype = ctypes.c_int
+_libc: Final = ctypes.CDLL(None)
+_libc.getaddrinfo.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, _Found]
+_libc.getaddrinfo.restype = ctypes.c_int
+_libc.freeaddrinfo.argtypes = [ctypes.POINTER(_AddressInfo)]
+_libc.freeaddrinfo.restype = None
 
 _guards: Final[dict[int, _Guard]] = {}  # by the opaque of the client
 
 
-def _open(descriptor: int, address: int, length: int, name: bytes, opaque: int) -> int:
+def _resolve(host: bytes | None, service: bytes | None, hints: int | None, found: Any, opaque: int) -> int:
+    """Do as getaddrinfo(3) does for hosts that are allowed. Without a host, free what was found before."""
+    if host is None:
+        _libc.freeaddrinfo(found[0])
+        return 0
     try:
-        return _guards[opaque].connect(descriptor, _read_address(ctypes.string_at(address, length)), name.decode())
+        guard = _guards[opaque]
+        if failure := _libc.getaddrinfo(host, service, hints, found):
+            return int(failure)
+        if guard.check(host.decode(), list(_addresses(found[0]))):
+            return 0
+        _libc.freeaddrinfo(found[0])
     except Exception:  # noqa: BLE001  nothing may be raised into librdkafka; what is not understood is not allowed
-        return errno.EACCES
+        return socket.EAI_FAIL
+    return socket.EAI_FAIL
 
 
-_open_callback: Final = _Connect(_open)
+_resolve_callback: Final = _Resolve(_resolve)
 
 
-def _connect_through(handle: Any, guard: _Guard, servers: Sequence[Origin]) -> None:
-    """Let ``guard`` open all connections of a client that has none, then tell it the servers."""
+def _addresses(found: Any) -> Iterator[str]:
+    while found:
+        info = found.contents
+        offset, size = (4, 4) if info.family == socket.AF_INET else (8, 16)
+        yield socket.inet_ntop(info.family, ctypes.string_at(info.address + offset, size))
+        found = info.next
+
+
+def _guard(handle: Any, guard: _Guard, servers: Sequence[Origin]) -> None:
+    """Let ``guard`` judge all hosts of a client that has none yet, then tell it the servers."""
     rdkafka = handle_of(handle)
     _guards[id(handle)] = guard
-    librdkafka.rd_kafka_conf_set_connect_cb(librdkafka.rd_kafka_conf(rdkafka), _open_callback)
+    librdkafka.rd_kafka_conf_set_resolve_cb(librdkafka.rd_kafka_conf(rdkafka), _resolve_callback)
     listed = ",".join(server.authority for server in servers)
     if librdkafka.rd_kafka_brokers_add(rdkafka, listed.encode()) == 0:
         raise RuntimeError("librdkafka takes none of these servers.")
@@ -331,19 +361,11 @@ def _tell(client: "weakref.ref[Client]", error: KafkaError) -> None:
 
 def _release(handle: Any) -> None:
     if hasattr(handle, "purge"):
-        handle.purge()
+        handle.purge(blocking=False)
         with suppress(KafkaException):
             handle.poll(0)
     handle.close() if hasattr(handle, "close") else handle.__exit__(None, None, None)
     _guards.pop(id(handle), None)
-
-
-def _read_address(data: bytes) -> tuple[str, int]:
-    """Return address and port of a ``sockaddr``."""
-    (family,) = struct.unpack_from("=H", data)
-    (port,) = struct.unpack_from("!H", data, 2)
-    raw = data[4:8] if family == socket.AF_INET else data[8:24]
-    return socket.inet_ntop(family, raw), port
 
 
 def _origin(name: str) -> Origin | str:

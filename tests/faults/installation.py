@@ -78,9 +78,20 @@ def event(event_id: str) -> dict[str, Any]:
     return {"specversion": "1.0", "id": event_id, "source": "/tests", "type": "test.ping", "data": {"n": event_id}}
 
 
+@dataclass(frozen=True)
+class Outlet:
+    """Where every event goes in place of the receiver: connector type and config, and what the action says."""
+
+    type_id: str
+    config: dict[str, Any]
+    action: dict[str, Any]
+
+
 @contextmanager
-def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **settings: str) -> Iterator[Wired]:
-    """Run an installation that sends every event to a receiver."""
+def wired(
+    directory: Path, *, database_url: str = "", broker_url: str = "", outlet: Outlet | None = None, **settings: str
+) -> Iterator[Wired]:
+    """Run an installation that sends every event to a receiver, or to another outlet."""
     with (
         receiver() as running,
         Switchyard(
@@ -88,13 +99,10 @@ def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **se
         ) as switchyard,
     ):
         installation = Wired(switchyard, running, switchyard.api_key())
+        outlet = outlet or Outlet("http", {"url": running.url}, {"params": {}})
         installation.create(
-            "connectors",
-            id="receiver",
-            name="Receiver",
-            connector_type_id="http",
-            config={"url": running.url},
+            "connectors", id="receiver", name="Receiver", connector_type_id=outlet.type_id, config=outlet.config
         )
-        installation.create("actions", id="send", name="Send", connector="receiver", params={})
+        installation.create("actions", id="send", name="Send", connector="receiver", **outlet.action)
         installation.create("rules", id="all", name="All", rule_type_id="event", actions=["send"])
         yield installation

@@ -11,7 +11,8 @@ from connectors.steps import Step
 from connectors.types.base import ConnectorType, Message, TemplateFormat
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.kafka.links import Links
-from connectors.types.kafka.probing import probe_kafka
+from connectors.types.kafka.outcomes import RESULTS
+from connectors.types.kafka.probing import CHECKS, probe_kafka
 from connectors.types.kafka.schemas import DEFAULT_TIMEOUT, KafkaConfig, KafkaParams, KafkaSecrets
 from connectors.types.kafka.sending import Sending
 from connectors.types.kafka.settings import KafkaConnection
@@ -27,6 +28,8 @@ class KafkaConnectorType(ConnectorType[KafkaConfig, KafkaSecrets, KafkaParams]):
     categories = ("data",)
     icon = "hub"
     batch = 10
+    checks = CHECKS
+    results = RESULTS
     config_model = KafkaConfig
     secrets_model = KafkaSecrets
     params_model = KafkaParams

@@ -14,7 +14,7 @@ from connectors.types.masking import Masker
 
 MAX_SAID: Final = 500  # characters of what a broker says
 # By error: what becomes of the delivery, and what to tell a person.
-RESULTS: Final[dict[str, tuple[Reason, str]]] = {
+MEANINGS: Final[dict[str, tuple[Reason, str]]] = {
     # The way to the cluster.
     BLOCKED: (Reason.BLOCKED_TARGET, ""),
     "_RESOLVE": (Reason.RETRY_DNS, "The name of a server could not be resolved."),
@@ -61,6 +61,21 @@ RESULTS: Final[dict[str, tuple[Reason, str]]] = {
     "_UNSUPPORTED_FEATURE": (Reason.BAD_CONFIG, "The cluster is too old for these settings."),
     "_INVALID_ARG": (Reason.BAD_CONFIG, "librdkafka does not take these settings."),
 }
+# What the docs page says of all this.
+RESULTS: Final[dict[str, Reason]] = {
+    "an acknowledgement, or with acks none the sending": Reason.OK,
+    "no acknowledgement in time: the cluster may have the message": Reason.RETRY_TIMEOUT,
+    "no connection, a broken one, an answer that is not Kafka's, a producer that failed for good": Reason.RETRY_CONNECT,
+    "the name of a server that cannot be resolved": Reason.RETRY_DNS,
+    "a certificate that is not trusted, on either side": Reason.RETRY_TLS,
+    "too few replicas in sync, a leader that moves, and other errors that pass": Reason.RETRY_HTTP_5XX,
+    "a quota that is used up": Reason.RETRY_429,
+    "a topic that is missing or may not be written, a message against a policy of the cluster": Reason.PERMANENT_4XX,
+    "a topic, partition, timestamp, key, value or header that cannot be": Reason.TEMPLATE_ERROR,
+    "a message larger than the connector, the topic or the cluster allows": Reason.TOO_LARGE,
+    "credentials that are refused, settings that the cluster does not take": Reason.BAD_CONFIG,
+    "a server, also one that the cluster advertises, that the network policy forbids": Reason.BLOCKED_TARGET,
+}
 # What can be expected to pass: leaders that move, brokers that start, storage that fails over.
 OTHERWISE: Final = (Reason.RETRY_HTTP_5XX, "The cluster did not take the message.")
 # Of these errors librdkafka's own words, or those of the other side, say which of several things went wrong.
@@ -85,7 +100,7 @@ def reason_for(fault: Fault) -> Reason:
             return Reason.RETRY_TLS
         if "timed out" in fault.said:
             return Reason.RETRY_TIMEOUT
-    return RESULTS.get(fault.code, OTHERWISE)[0]
+    return MEANINGS.get(fault.code, OTHERWISE)[0]
 
 
 def explain(fault: Fault, masker: Masker) -> str:
@@ -93,8 +108,8 @@ def explain(fault: Fault, masker: Masker) -> str:
     if fault.code == BLOCKED:
         return fault.said
     code = "_SSL" if fault.code == "_TRANSPORT" and _is_tls(fault) else fault.code
-    ours = RESULTS.get(code, OTHERWISE)[1]
-    if fault.code in RESULTS and fault.code not in _SPOKEN:
+    ours = MEANINGS.get(code, OTHERWISE)[1]
+    if fault.code in MEANINGS and fault.code not in _SPOKEN:
         return ours
     said = clean(_AROUND.sub("", fault.said)[:MAX_SAID], masker, is_cut=len(fault.said) > MAX_SAID)
     said = " ".join("".join(character if character.isprintable() else " " for character in said).split())

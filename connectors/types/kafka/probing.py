@@ -21,6 +21,18 @@ _ASK_NETWORK: Final = (
     "Where this target is meant, whoever runs this installation allows it in NETWORK_ALLOWED_HOSTS or "
     "NETWORK_ALLOWED_PRIVATE."
 )
+CHECKS: Final = {
+    "resolve": "The names of the bootstrap servers have addresses. Left out where all are addresses.",
+    "policy": "The network policy allows them.",
+    "token": "The token endpoint gives an access token. For oauth only.",
+    "connect": "A server takes the connection.",
+    "tls": "Its certificate is a good one. With TLS only.",
+    "protocol": "It speaks Kafka's protocol.",
+    "authenticate": "The cluster accepts the credentials. Left out with the authentication none.",
+    "metadata": "The cluster tells which servers it has.",
+    "brokers": "The network policy allows all of these.",
+    "topic": "The test topic exists and may be written. Left out where none is named.",
+}
 _CHANGED: Final = "Broker changed state "
 # The step that ends when librdkafka leaves the state (rd_kafka_broker_state_names in its rdkafka_broker.c).
 _STEPS: Final = {

@@ -40,6 +40,7 @@ def record_of(message: Message[KafkaParams]) -> Record:
     params = message.params
     headers: Headers = [(ID_HEADER, message.webhook_id), (HOP_HEADER, str(message.hop + 1))]
     for name, value in params.headers.items():
+        _encode("headers", name)
         headers.append((name, _encode("headers", value)))
     return Record(
         _topic(params.topic),

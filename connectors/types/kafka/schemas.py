@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validato
 from connectors.net.brokers import parse_servers
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Config, Params, Secrets, is_template
+from connectors.types.http_fields import ADVANCED
 from connectors.types.tls_fields import TlsConfig, TlsSecrets
 
 Auth = Literal["none", "plain", "scram_sha_256", "scram_sha_512", "oauth"]
@@ -69,17 +70,20 @@ class _Cluster(Config):
         title="Further token fields",
         description="For oauth: what else the token endpoint wants, such as an audience.",
         max_length=20,
+        json_schema_extra=ADVANCED,
     )
     client_auth: Literal["header", "body"] = Field(
         "header",
         title="Client authentication",
         description="For oauth: the client's ID and secret go in a header (basic) or in the body.",
+        json_schema_extra=ADVANCED,
     )
     sasl_extensions: dict[str, str] = Field(
         default_factory=dict,
         title="SASL extensions",
         description="For oauth: what the cluster wants to know beside the token, such as logicalCluster.",
         max_length=20,
+        json_schema_extra=ADVANCED,
     )
     client_id: str = Field(
         "switchyard",
@@ -87,6 +91,7 @@ class _Cluster(Config):
         description="The name under which the cluster knows this client in its logs, metrics and quotas.",
         min_length=1,
         max_length=249,
+        json_schema_extra=ADVANCED,
     )
     timeout: float = Field(
         DEFAULT_TIMEOUT,
@@ -118,6 +123,7 @@ class _Cluster(Config):
         description="Milliseconds that a batch waits for more messages.",
         ge=0,
         le=500,
+        json_schema_extra=ADVANCED,
     )
     batch_size: int = Field(
         1_000_000,
@@ -125,6 +131,7 @@ class _Cluster(Config):
         description="The most bytes of a batch, before compression.",
         ge=1_000,
         le=100_000_000,
+        json_schema_extra=ADVANCED,
     )
     max_message_size: int = Field(
         1_000_000,
@@ -132,6 +139,7 @@ class _Cluster(Config):
         description="Bytes. A larger message is refused here; the cluster and the topic have limits of their own.",
         ge=1_000,
         le=100_000_000,
+        json_schema_extra=ADVANCED,
     )
     create_topics: bool = Field(
         False,
