@@ -1,4 +1,4 @@
-"""Spaces, connectors, actions and rules for tests, made by the services."""
+"""Spaces, connectors, actions, sources and rules for tests, made by the services."""
 
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -8,8 +8,8 @@ from actions.models import Action
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector
-from rules.models import Rule
-from rules.services import create_rule
+from rules.models import Rule, Source
+from rules.services import create_rule, create_source
 from spaces.models import Space
 from spaces.services import create_space
 
@@ -84,5 +84,30 @@ def make_rule(
         params=params or {},
         condition=condition,
         actions=actions,
+        **rest,
+    )
+
+
+def make_kafka_connector(space: Space, *, name: str | None = None, public_id: str | None = None) -> Connector:
+    """Make a connector to a cluster that is not there."""
+    return create_connector(
+        space,
+        type="kafka",
+        name=name or f"Kafka {next(_numbers)}",
+        public_id=public_id,
+        config={"bootstrap_servers": "kafka.example:9092"},
+        secrets={},
+    )
+
+
+def make_source(
+    connector: Connector, *, params: dict[str, Any] | None = None, name: str | None = None, **rest: Any
+) -> Source:
+    """Make a source that reads through a Kafka connector."""
+    return create_source(
+        space_of(connector),
+        connector=connector,
+        name=name or f"Source {next(_numbers)}",
+        params=params or {"topics": ["orders"]},
         **rest,
     )

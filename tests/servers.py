@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ import psycopg
 import redis
 
 from connectors.secrets import generate_key
-from connectors_project.processes import beat_command, web_command, worker_command
+from connectors_project.processes import beat_command, sources_command, web_command, worker_command
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0  # a deadline, not a wait: a loaded machine starts slowly
@@ -224,6 +224,7 @@ class Switchyard:
         self.web: Process | None = None
         self.workers: list[Process] = []
         self.beat: Process | None = None
+        self.sources: list[Process] = []
 
     def __enter__(self) -> Self:
         self.manage("bootstrap")
@@ -259,6 +260,15 @@ class Switchyard:
         self._wait_for_starting()
         return process
 
+    def start_sources(self, command: Sequence[str] = ()) -> Process:
+        """Start one more process that reads sources, by ``command`` if it is given, and wait until it does."""
+        launched = self._launch(
+            "sources", list(command) or sources_command(), lambda log: "Sources are read" in log.read_text()
+        )
+        self.sources.append(launched)
+        self._wait_for_starting()
+        return launched
+
     def manage(self, *arguments: str) -> str:
         """Run a management command of this installation; return what it prints."""
         command = [sys.executable, "manage.py", *arguments]
@@ -273,11 +283,11 @@ class Switchyard:
 
     def stop(self) -> None:
         """Stop all processes gracefully, web first; raise ServerFault when one had to be killed."""
-        processes = [process for process in (self.web, *self.workers, self.beat) if process is not None]
+        processes = [process for process in (self.web, *self.sources, *self.workers, self.beat) if process is not None]
         for process in processes:
             process.terminate()
         stubborn = [process for process in processes if not _ends(process)]
-        self.web, self.workers, self.beat, self._starting = None, [], None, []
+        self.web, self.workers, self.beat, self.sources, self._starting = None, [], None, [], []
         if stubborn:
             raise ServerFault(f"{len(stubborn)} processes did not stop within {STOP_SECONDS:.0f} s: {self.logs()}")
 

@@ -15,12 +15,14 @@ from connectors.net.urls import Origin
 
 _STATISTICS_EVERY: Final = 2000  # milliseconds
 _ASK_SECONDS: Final = 10.0
+_LOOK: Final = 0.1
 # librdkafka's own words (CONFIGURATION.md). What is stored is committed each second, and as partitions are given up.
 _SETTINGS: Final[Mapping[str, Any]] = {
     "enable.auto.commit": True,
     "enable.auto.offset.store": False,
     "auto.commit.interval.ms": 1000,
     "partition.assignment.strategy": "cooperative-sticky",
+    "session.timeout.ms": 15_000,
     "statistics.interval.ms": _STATISTICS_EVERY,
     "topic.metadata.refresh.interval.ms": 30_000,
     "fetch.max.bytes": 8 << 20,
@@ -86,6 +88,13 @@ class GroupConsumer(Client):
             return self.fault or Fault("_TRANSPORT", "")
         return next(iter(self.faults.values()), None)
 
+    def has_answered(self, seconds: float) -> bool:
+        try:
+            self.handle.cluster_id(min(seconds, _LOOK))
+        except KafkaException:
+            return False
+        return True
+
     def serve(self, seconds: float) -> None:
         """Call back what is due. Only before ``subscribe``: after it, this would take a record."""
         self._keep(self.handle.poll(seconds))
@@ -145,6 +154,7 @@ class GroupConsumer(Client):
                 self.faults.pop(topic, None)
             return True
         self.faults[topic] = Fault(error.name(), error.str())
+        self.is_broken = self.is_broken or error.fatal()
         return False
 
     def _take_on(self, partitions: list[TopicPartition]) -> None:

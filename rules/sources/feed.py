@@ -67,7 +67,7 @@ class Feed(threading.Thread):
 
     def end(self, *, for_good: bool = False) -> None:
         """Let the thread end once what it is storing is stored; ``for_good`` where the source is gone."""
-        self._is_for_good = for_good
+        self._is_for_good = self._is_for_good or for_good
         self._ending.set()
 
     def run(self) -> None:

@@ -48,6 +48,7 @@ NEEDED: dict[str, dict[str, Ability]] = {
     },
     "actions.action": {**OBJECTS, "execute": OPERATE},
     "rules.rule": OBJECTS,
+    "rules.source": OBJECTS,
     "rules.event": {"view": READ},
     "actions.delivery": {
         "view": READ,

@@ -21,7 +21,14 @@ from spaces.api.scope import SpaceScoped
 from spaces.models import ApiKey, Space
 from spaces.services import create_api_key, revoke_api_key
 from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
-from tests.factories import connector_of, make_action, make_connector, make_rule
+from tests.factories import (
+    connector_of,
+    make_action,
+    make_connector,
+    make_kafka_connector,
+    make_rule,
+    make_source,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +65,7 @@ def test_the_operations_are_all_there() -> None:
         "/connectors/{id}/reconnect",
         "/connectors/{id}/status-history",
         "/connectors/{id}/users",
-        *(f"/{kind}/_bulk_{verb}" for kind in ("connectors", "actions", "rules") for verb in BULK),
+        *(f"/{kind}/_bulk_{verb}" for kind in ("connectors", "actions", "sources", "rules") for verb in BULK),
         "/connectors/_probe",
         "/connector-types",
         "/connector-types/{id}",
@@ -82,6 +89,10 @@ def test_the_operations_are_all_there() -> None:
         "/rules/{id}",
         "/rule-types",
         "/rule-types/{id}",
+        "/sources",
+        "/sources/{id}",
+        "/source-types",
+        "/source-types/{id}",
         "/events",
         "/events/{id}",
     }
@@ -175,6 +186,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
     connector = make_connector(other_space, public_id="foreign")
     action = make_action(connector, public_id="foreign")
     rule = make_rule(other_space, public_id="foreign", actions=[action])
+    make_source(make_kafka_connector(other_space, public_id="foreign-kafka"), public_id="foreign")
     event = make_event(other_space, event_id="foreign", source="foreign", type="foreign")
     delivery = make_delivery(action, event_id=event.pk, rule_id=rule.public_id)
     names = {"rule_id": "foreign", "action_id": "foreign", "connector_id": "foreign"}
@@ -183,6 +195,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
         "connectors": "foreign",
         "actions": "foreign",
         "rules": "foreign",
+        "sources": "foreign",
         "events": event.pk,
         "deliveries": delivery.pk,
         "event-log": entry.pk,
@@ -240,7 +253,7 @@ def test_a_body_cannot_refer_to_another_space_s_object(api: Api, space: Space, f
 def test_another_space_s_objects_are_out_of_reach_of_many_at_once_searches_and_imports(
     api: Api, other_space: Space, foreign: dict[str, Any]
 ) -> None:
-    for kind in ("connectors", "actions", "rules"):
+    for kind in ("connectors", "actions", "sources", "rules"):
         assert api.get(kind, search="foreign").ids == []
         for verb in BULK:
             (hidden, unknown) = api.post(f"{kind}/_bulk_{verb}", {"ids": ["foreign", "there-is-none"]}).body

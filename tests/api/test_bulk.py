@@ -6,14 +6,14 @@ import pytest
 
 from actions.models import Action, Delivery
 from connectors.models import Connector
-from rules.models import Rule
+from rules.models import Rule, Source
 from spaces.models import AuditEntry, Space
 from tests.api.client import Api, make_delivery
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
 
 pytestmark = pytest.mark.django_db
 
-KINDS: dict[str, Any] = {"connectors": Connector, "actions": Action, "rules": Rule}
+KINDS: dict[str, Any] = {"connectors": Connector, "actions": Action, "sources": Source, "rules": Rule}
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def names(space: Space, other_space: Space) -> list[str]:
     for where, name in ((space, "one"), (space, "two"), (other_space, "theirs")):
         action = make_action(make_connector(where, public_id=name), public_id=name)
         make_rule(where, public_id=name, actions=[action])
+        make_source(make_kafka_connector(where, public_id=f"{name}-kafka"), public_id=name)
     return ["two", "theirs", "nobody", "one", "two"]
 
 

@@ -17,13 +17,21 @@ from spaces import audit
 from spaces.models import Space
 from spaces.services import add_member, create_api_key
 from tests.api.client import Api, make_delivery, make_event, make_log_entry
-from tests.factories import connector_of, make_action, make_connector, make_rule, make_space
+from tests.factories import (
+    connector_of,
+    make_action,
+    make_connector,
+    make_kafka_connector,
+    make_rule,
+    make_source,
+    make_space,
+)
 
 pytestmark = pytest.mark.django_db
 
-KINDS = ["connectors", "actions", "rules", "events", "deliveries", "event-log"]
+KINDS = ["connectors", "actions", "sources", "rules", "events", "deliveries", "event-log"]
 ADMINISTERED = ["members", "api-keys", "audit"]
-TYPES = ["connector-types", "rule-types"]
+TYPES = ["connector-types", "source-types", "rule-types"]
 # How many queries a page of each list costs; whoever makes one dearer changes the number and says why.
 BASELINE = Path(__file__).parent / "query_counts.json"
 QUERIES: dict[str, int] = json.loads(BASELINE.read_text())
@@ -42,6 +50,8 @@ def make(space: Space) -> Callable[[str, int], None]:
                     make_action(make_connector(space))
                 case "actions":
                     make_rule(space, actions=[make_action(make_connector(space))])
+                case "sources":
+                    make_source(make_kafka_connector(space))
                 case "rules":
                     action = make_action(make_connector(space))
                     make_rule(space, actions=[action, make_action(connector_of(action))])
@@ -257,6 +267,7 @@ def test_filter_value_that_fits_nothing_gives_an_empty_page(
     name, value = {
         "connectors": ("type", "%"),
         "actions": ("connector", "' OR 1=1 --"),
+        "sources": ("connector", "\U0001f600"),
         "rules": ("tag", "\U0001f600"),
         "events": ("event_id", "x" * 4000),
         "deliveries": ("event", str(2**63 - 1)),

@@ -1,4 +1,4 @@
-"""Connectors, actions and rules: what is written is what is read, and what cannot be is refused at its place."""
+"""Connectors, actions, sources and rules: what is written is what is read; what cannot be is refused at its place."""
 
 import json
 from typing import Any
@@ -7,10 +7,10 @@ import pytest
 
 from actions.models import Action
 from connectors.models import Connector
-from rules.models import Rule
+from rules.models import Rule, Source
 from spaces.models import Space
 from tests.api.client import Answer, Api
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import make_action, make_connector, make_kafka_connector, make_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -32,13 +32,20 @@ RULE: dict[str, Any] = {
     "tags": ["orders"],
     "actions": ["own"],
 }
-KINDS = [("connectors", CONNECTOR), ("actions", ACTION), ("rules", RULE)]
-MODELS = {"connectors": Connector, "actions": Action, "rules": Rule}
+SOURCE: dict[str, Any] = {
+    "id": "own",
+    "name": "Orders",
+    "connector": "own-kafka",
+    "params": {"topics": ["orders"], "event_type": "order.{{ message.value.state }}"},
+}
+KINDS = [("connectors", CONNECTOR), ("actions", ACTION), ("sources", SOURCE), ("rules", RULE)]
+MODELS = {"connectors": Connector, "actions": Action, "sources": Source, "rules": Rule}
 
 
 @pytest.fixture
-def made(api: Api) -> dict[str, Answer]:
+def made(api: Api, space: Space) -> dict[str, Answer]:
     """The answers to making one of each."""
+    make_kafka_connector(space, public_id="own-kafka", name="Z")
     return {kind: api.post(kind, body) for kind, body in KINDS}
 
 

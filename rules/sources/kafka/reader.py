@@ -60,7 +60,7 @@ class KafkaReader(Reader):
         consumer = self._opened()
         records = consumer.read(most, wait)
         if consumer.is_broken and not records:
-            raise self._explained(consumer.fault or Fault("_FATAL", ""))
+            raise self._explained(consumer.trouble or consumer.fault or Fault("_FATAL", ""))
         return [_message(self._subscription.connector, record) for record in records]
 
     def done(self, messages: Sequence[Message]) -> None:

@@ -48,10 +48,7 @@ class MqttReader(Reader):
 
     def open(self) -> None:
         """Connect, and see that the broker has these subscriptions and no former ones."""
-        was_there = self._client.connect(_ANSWER_SECONDS)
-        if was_there:
-            # They come again with the session.
-            self._received = deque(each for each in self._received if not _is_owed(each))
+        was_there = self._connect()
         wanted: dict[str, int] = dict.fromkeys(self._params.topics, self._params.qos)
         known = self._known if was_there else {}
         self._client.unsubscribe([topic for topic in known if topic not in wanted], _ANSWER_SECONDS)
@@ -104,6 +101,16 @@ class MqttReader(Reader):
 
     def _has_room(self) -> bool:
         return len(self._received) < 2 * WINDOW
+
+    def _connect(self) -> bool:
+        """Connect, and return whether the session was still there: then what was not read yet comes again with it."""
+        unread, self._received = self._received, deque()
+        was_there = False
+        try:
+            was_there = self._client.connect(_ANSWER_SECONDS)
+        finally:
+            self._received.extendleft(each for each in reversed(unread) if not (was_there and _is_owed(each)))
+        return was_there
 
     def _connect_again(self, wait: float) -> bool:
         now = time.monotonic()

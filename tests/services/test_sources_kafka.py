@@ -1,0 +1,330 @@
+"""Events out of a real Kafka."""
+
+import json
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from django.db import connection
+
+from connectors.models import Connector
+from connectors.services import update_connector
+from rules.models import Event, Source, SourceReader
+from rules.services import accept, delete_source, update_source
+from spaces.models import Space
+from spaces.services import update_space
+from tests.factories import make_space
+from tests.kafka_broker import PASSWORD, USER, KafkaBroker
+from tests.servers import wait_until
+from tests.sources import make_connector_of, make_source, runner, wait_for, wait_for_events, wait_for_status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def broker(kafka: KafkaBroker) -> KafkaBroker:
+    return kafka
+
+
+@pytest.fixture
+def space() -> Space:
+    return make_space()
+
+
+@pytest.fixture(autouse=True)
+def _private_allowed(settings: Any) -> None:
+    settings.NETWORK_ALLOWED_PRIVATE = ["127.0.0.0/8"]
+
+
+@pytest.fixture
+def connector(space: Space, broker: KafkaBroker) -> Connector:
+    return make_connector_of(space, "kafka", bootstrap_servers=broker.plain)
+
+
+@pytest.fixture
+def topic(broker: KafkaBroker) -> str:
+    return broker.create_topic(partitions=2)
+
+
+def produce(broker: KafkaBroker, topic: str, *values: bytes | None, **rest: Any) -> None:
+    producer = Producer({"bootstrap.servers": broker.plain, "log_level": 0})
+    for value in values:
+        producer.produce(topic, value, **rest)
+    assert producer.flush(30) == 0
+
+
+def committed(broker: KafkaBroker, group: str, topic: str) -> int:
+    """Return how many records the group has behind it."""
+    with AdminClient({"bootstrap.servers": broker.plain, "log_level": 0}) as admin:
+        from confluent_kafka import ConsumerGroupTopicPartitions
+
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number) for number in range(2)])
+        found = admin.list_consumer_group_offsets([asked])[group].result(30)
+        return sum(max(partition.offset, 0) for partition in found.topic_partitions)
+
+
+def group_of(source: Source) -> str:
+    return f"switchyard.{source.space.slug}.{source.public_id}"
+
+
+def earliest(connector: Connector, topic: str, **params: Any) -> Source:
+    return make_source(connector, topics=[topic], offset_reset="earliest", **params)
+
+
+def test_a_record_is_an_event_with_what_came_along(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, b'{"total": 7}', key=b"A-1", partition=1, timestamp=1767225600123)
+    source = earliest(connector, topic)
+    with runner():
+        (event,) = wait_for_events(source.space, 1)
+        wait_for(source, lambda row: row.accepted_count == 1 and row.lag == 0, "nothing was counted")
+    assert (event.type, event.subject, event.event_id) == ("kafka.record", "A-1", f"{topic}-1-0")
+    assert event.source == f"kafka://{connector.public_id}/{topic}"
+    assert (event.data, event.datacontenttype) == ({"total": 7}, "application/json")
+    assert event.time.isoformat() == "2026-01-01T00:00:00.123000+00:00"
+    assert event.extensions == {
+        "kafkatopic": topic,
+        "kafkapartition": 1,
+        "kafkaoffset": "0",
+        "partitionkey": "A-1",
+    }
+    assert source.last_event_at is not None
+
+
+def test_templates_say_which_event_it_is(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, b'{"id": "x7", "state": "paid"}', key=b"k", headers=[("kind", b"order")])
+    source = earliest(
+        connector,
+        topic,
+        data="message",
+        event_type="{{ message.headers.kind }}.{{ message.value.state }}",
+        event_source="/shops/{{ message.key }}/{{ connector.id }}/{{ source.id }}",
+        event_subject="{{ message.topic }}",
+        event_id="{{ message.value.id }}",
+    )
+    with runner():
+        (event,) = wait_for_events(source.space, 1)
+    assert (event.type, event.subject, event.event_id) == ("order.paid", topic, "x7")
+    assert event.source == f"/shops/k/{connector.public_id}/src"
+    assert event.data["headers"] == {"kind": "order"}
+    assert event.data["value"] == {"id": "x7", "state": "paid"}
+    assert (event.data["topic"], event.data["key"]) == (topic, "k")
+
+
+def test_cloud_events_come_as_they_are_in_both_modes(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    envelope = {"specversion": "1.0", "id": "1", "source": "/s", "type": "a.b", "subject": "x", "data": {"n": 1}}
+    content_type = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+    produce(broker, topic, json.dumps(envelope).encode(), headers=[content_type])
+    attributes = {"ce_specversion": "1.0", "ce_id": "2", "ce_source": "/s", "ce_type": "a.b", "ce_shop": "köln"}
+    headers = [(name, value.encode()) for name, value in attributes.items()]
+    produce(broker, topic, b"\xff\x00", headers=[*headers, ("content-type", b"image/png")])
+    source = earliest(connector, topic, format="cloudevents")
+    with runner():
+        events = {event.event_id: event for event in wait_for_events(source.space, 2)}
+    assert (events["1"].type, events["1"].subject, events["1"].data) == ("a.b", "x", {"n": 1})
+    assert (events["2"].data, events["2"].is_binary, events["2"].datacontenttype) == ("/wA=", True, "image/png")
+    assert events["2"].extensions == {"shop": "köln"}
+
+
+@pytest.mark.parametrize(("form", "data", "is_binary"), [("text", "grüß", False), ("base64", "Z3LDvMOf", True)])
+def test_other_formats(
+    broker: KafkaBroker, connector: Connector, topic: str, form: str, data: str, is_binary: bool
+) -> None:
+    produce(broker, topic, "grüß".encode())
+    source = earliest(connector, topic, format=form)
+    with runner():
+        (event,) = wait_for_events(source.space, 1)
+    assert (event.data, event.is_binary) == (data, is_binary)
+
+
+def test_poison_is_refused_and_the_others_go_on(
+    broker: KafkaBroker, connector: Connector, topic: str, settings: Any
+) -> None:
+    settings.MAX_EVENT_BYTES = 1000
+    poison = [b"{", b'{"a": 1, "a": 2}', b'{"a": "\\u0000"}', b"\xff", b'"' + b"x" * 2000 + b'"', b'{"a": NaN}']
+    produce(broker, topic, b"1", *poison, b"2", partition=0)
+    source = earliest(connector, topic)
+    with runner():
+        events = wait_for_events(source.space, 2)
+        wait_for(source, lambda row: row.refused_count == len(poison), "not all poison was counted")
+        wait_until(lambda: committed(broker, group_of(source), topic) == 8, "it was not committed")
+    assert [event.data for event in events] == [1, 2]
+    assert f"{topic}-0-6: " in source.last_refusal
+
+
+def test_keys_and_headers_of_any_bytes_harm_nothing(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    headers: list[Any] = [("x", b"\xff\x00"), ("none", None), ("nul", b"a\x00"), ("ü", b"1"), ("ce_BAD name", b"x")]
+    produce(broker, topic, b"1", None, b"", key=b"\xfe\x00", headers=headers)
+    produce(broker, topic, b"2", key=b"a\nb" * 1000, partition=0)
+    source = earliest(connector, topic, data="message")
+    with runner():
+        events = wait_for_events(source.space, 3)
+        wait_for(source, lambda row: row.refused_count == 1, "the empty value is no JSON")
+    assert {event.data["value"] for event in events} == {1, 2, None}
+    assert {event.subject for event in events} == {"/gA=", ""}
+
+
+def test_what_comes_again_is_stored_once(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, *(b"%d" % number for number in range(50)))
+    source = earliest(connector, topic)
+    with runner():
+        wait_for_events(source.space, 50)
+    update_source(source, params={**source.params, "group_id": "another", "event_subject": "moved"})
+    with runner():
+        wait_for(source, lambda row: row.duplicate_count == 50, "they did not come again")
+    assert Event.objects.filter(space=source.space, type="kafka.record").count() == 50
+    assert source.refused_count == 0
+
+
+def test_a_topic_that_was_made_anew_brings_other_events(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, b'"before"', partition=0)
+    source = earliest(connector, topic)
+    with runner():
+        wait_for_events(source.space, 1)
+    with AdminClient({"bootstrap.servers": broker.plain, "log_level": 0}) as admin:
+        admin.delete_topics([topic])[topic].result(30)
+        wait_until(lambda: topic not in admin.list_topics(timeout=5).topics, "the topic stayed")
+    broker.create_topic(topic, partitions=2)
+    produce(broker, topic, b'"after"', partition=0)
+    update_source(source, params={**source.params, "group_id": "anew"})
+    with runner():
+        events = wait_for_events(source.space, 2)
+    assert [event.data for event in events] == ["before", "after"]
+    assert events[1].event_id.startswith(f"{topic}-0-0-")
+
+
+def test_latest_begins_now_and_then_misses_nothing_while_nobody_reads(
+    broker: KafkaBroker, connector: Connector, topic: str
+) -> None:
+    produce(broker, topic, b'"before"', b'"before"')
+    source = make_source(connector, topics=[topic])
+    with runner():
+        wait_for_status(source, "connected")
+        wait_until(lambda: committed(broker, group_of(source), topic) == 2, "no beginning was committed")
+    produce(broker, topic, b'"while nobody reads"')
+    with runner():
+        events = wait_for_events(source.space, 1)
+    assert [event.data for event in events] == ["while nobody reads"]
+
+
+def test_patterns_read_topics_that_come_later(broker: KafkaBroker, connector: Connector) -> None:
+    broker.create_topic("many-a", partitions=2)
+    source = make_source(connector, topics=["^many-.*"], offset_reset="earliest")
+    produce(broker, "many-a", b"1")
+    with runner():
+        wait_for_events(source.space, 1)
+        broker.create_topic("many-b", partitions=2)
+        produce(broker, "many-b", b"2")
+        events = wait_for_events(source.space, 2)
+    assert {event.data for event in events} == {1, 2}
+
+
+def test_a_rate_is_kept_by_waiting_and_nothing_is_lost(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    source = earliest(connector, topic)
+    update_space(source.space, max_events_per_second=10)
+    produce(broker, topic, *(b"%d" % number for number in range(150)))
+    with runner():
+        wait_for_status(source, "waiting")
+        assert "no more events a second" in source.status_detail
+        events = wait_for_events(source.space, 150)
+        wait_for_status(source, "connected")
+    assert sorted(event.data for event in events) == list(range(150))
+
+
+def test_a_database_that_is_away_is_waited_for(
+    broker: KafkaBroker, connector: Connector, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = earliest(connector, topic)
+    with runner():
+        wait_for_status(source, "connected")
+        with monkeypatch.context() as patch:
+            patch.setattr(accept, "_store_durably", _fail)
+            produce(broker, topic, *(b"%d" % number for number in range(20)))
+            wait_for_status(source, "waiting")
+            assert committed(broker, group_of(source), topic) == 0
+        events = wait_for_events(source.space, 20)
+        wait_for_status(source, "connected")
+    assert sorted(event.data for event in events) == list(range(20))
+
+
+def _fail(*_: Any) -> Any:
+    raise accept.CannotAccept
+
+
+def test_a_broker_that_is_killed_is_waited_for(own_kafka: KafkaBroker, space: Space) -> None:
+    topic = own_kafka.create_topic(partitions=2)
+    source = earliest(make_connector_of(space, "kafka", bootstrap_servers=own_kafka.plain), topic)
+    with runner():
+        produce(own_kafka, topic, b"1")
+        wait_for_events(space, 1)
+        wait_for_status(source, "connected")
+        own_kafka.kill()
+        wait_for_status(source, "disconnected")
+        assert source.status_reason == "retry_connect"
+        own_kafka.start()
+        produce(own_kafka, topic, b"2")
+        assert [event.data for event in wait_for_events(space, 2)] == [1, 2]
+        wait_for_status(source, "connected")
+    types = Event.objects.filter(space=space, type__startswith="switchyard.source.").order_by("pk")
+    assert [event.type.rpartition(".")[2] for event in types] == ["connected", "disconnected", "connected", "stopped"]
+
+
+def test_a_broker_that_is_down_at_the_start_is_told_and_waited_for(connector: Connector, broker: KafkaBroker) -> None:
+    update_connector(connector, config={**connector.config, "bootstrap_servers": "127.0.0.1:1", "timeout": 2})
+    source = earliest(connector, "whatever")
+    with runner():
+        wait_for_status(source, "disconnected")
+        assert source.status_reason == "retry_connect"
+        update_connector(connector, config={**connector.config, "bootstrap_servers": broker.plain})
+        wait_for(source, lambda row: row.status_reason == "permanent_4xx", "the missing topic is not told of")
+        assert "no such topic" in source.status_detail
+
+
+def test_wrong_credentials_are_told_and_never_shown(space: Space, broker: KafkaBroker) -> None:
+    config = {"bootstrap_servers": broker.sasl, "auth": "scram_sha_512", "username": USER}
+    connector = make_connector_of(space, "kafka", {"password": "a-wrong-guess"}, **config)
+    source = earliest(connector, broker.create_topic())
+    with runner():
+        wait_for_status(source, "disconnected")
+        assert source.status_reason == "bad_config"
+        assert "a-wrong-guess" not in source.status_detail
+        update_connector(connector, secrets={"password": PASSWORD})
+        wait_for_status(source, "connected")
+
+
+def test_sources_that_are_made_changed_switched_and_deleted_are_noticed(
+    broker: KafkaBroker, connector: Connector, topic: str
+) -> None:
+    with runner():
+        source = earliest(connector, topic)
+        produce(broker, topic, b"1")
+        wait_for_events(source.space, 1)
+        update_source(source, enabled=False)
+        wait_until(lambda: not SourceReader.objects.exists(), "it is still read")
+        produce(broker, topic, b"2")
+        wait_for_status(source, "disabled")
+        update_source(source, enabled=True, params={**source.params, "event_type": "changed"})
+        assert [event.type for event in wait_for_events(source.space, 2)] == ["kafka.record", "changed"]
+        update_connector(connector, enabled=False)
+        wait_for_status(source, "disabled")
+        update_connector(connector, enabled=True)
+        wait_for_status(source, "connected")
+        delete_source(source)
+        wait_until(lambda: not SourceReader.objects.exists(), "it is still read")
+
+
+def test_two_runners_share_a_source(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    source = earliest(connector, topic)
+    with runner() as first:
+        wait_for_status(source, "connected")
+        with runner() as second:
+            names = {first.process, second.process}
+            wait_until(lambda: set(SourceReader.objects.values_list("process", flat=True)) == names, "not both read it")
+            for number in range(200):
+                produce(broker, topic, b"%d" % number) if number % 50 == 0 else None
+            wait_for_events(source.space, 4)
+        wait_until(lambda: SourceReader.objects.count() == 1, "the one that left is still there")
+        produce(broker, topic, *(b"%d" % number for number in range(100)))
+        wait_for_events(source.space, 104)
+    assert source.refused_count == 0
+    assert connection.vendor in ("sqlite", "postgresql")
