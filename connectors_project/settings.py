@@ -314,6 +314,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "actions.models.REASONS",
         "ConnectorStatusEnum": "connectors.models.Status",
+        "SourceStatusEnum": "rules.models.SourceStatus",
         "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",

@@ -33,7 +33,8 @@ class FieldLine:
 
 
 def field_lines(model: type[BaseModel]) -> list[FieldLine]:
-    """Return the model's fields in their order, each followed by those of the objects in it."""
+    """Return the model's fields as forms show them: in their order, each followed by those of the objects in it, the
+    advanced ones last."""
     whole = model.model_json_schema()
     return list(_lines(whole, whole.get("$defs", {}), "", ()))
 
@@ -42,7 +43,8 @@ def _lines(
     schema: Schema, definitions: Mapping[str, Schema], prefix: str, within: tuple[str, ...]
 ) -> Iterator[FieldLine]:
     required = schema.get("required", [])
-    for name, given in schema.get("properties", {}).items():
+    properties: Schema = schema.get("properties", {})
+    for name, given in sorted(properties.items(), key=lambda each: each[1].get("advanced", False)):
         plain = _plain(given, definitions)
         place = f"{prefix}{name}"
         yield FieldLine(

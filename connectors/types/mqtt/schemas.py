@@ -7,8 +7,8 @@ from pydantic import Field, JsonValue, SecretStr, field_validator
 
 from connectors.net.mqtt import MAX_TOPIC
 from connectors.net.urls import MAX_URL, parse_authority
-from connectors.types.base import Params, is_template
-from connectors.types.http_fields import JSON_TYPE
+from connectors.types.base import Config, Params, is_template
+from connectors.types.http_fields import ADVANCED, JSON_TYPE
 from connectors.types.tls_fields import TlsConfig, TlsSecrets
 
 DEFAULT_TIMEOUT: Final = 15.0  # seconds
@@ -25,7 +25,7 @@ _UNWANTED: Final = re.compile(
 )
 
 
-class MqttConfig(TlsConfig):
+class _Broker(Config):
     """Which broker, and as whom."""
 
     server: str = Field(
@@ -47,6 +47,7 @@ class MqttConfig(TlsConfig):
             "ends the connection of one that comes twice. Empty: switchyard and a number."
         ),
         max_length=128,
+        json_schema_extra=ADVANCED,
     )
     username: str = Field("", title="User name", description="Where the broker wants one.", max_length=1024)
     keepalive: int = Field(
@@ -55,6 +56,7 @@ class MqttConfig(TlsConfig):
         description="Seconds without a message after which the two ask whether the other is still there.",
         ge=5,
         le=65_535,
+        json_schema_extra=ADVANCED,
     )
     timeout: float = Field(
         DEFAULT_TIMEOUT,
@@ -62,6 +64,7 @@ class MqttConfig(TlsConfig):
         description="Seconds for the broker to answer, from connecting on.",
         ge=1,
         le=300,
+        json_schema_extra=ADVANCED,
     )
 
     @field_validator("server")
@@ -78,6 +81,10 @@ class MqttConfig(TlsConfig):
         if not value.isprintable():
             raise ValueError("There are no control characters in it.")
         return value
+
+
+class MqttConfig(TlsConfig, _Broker):
+    """A broker, and as whom it is spoken to."""
 
 
 class MqttSecrets(TlsSecrets):
