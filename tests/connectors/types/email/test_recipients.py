@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from actions.services import create_action
 from connectors.outcomes import Reason
@@ -62,7 +62,7 @@ def test_a_recipient_that_the_connector_does_not_allow_gets_nothing(field: str) 
     assert not server.received
 
 
-def test_a_recipient_that_the_installation_does_not_allow_gets_nothing(settings: SettingsWrapper) -> None:
+def test_a_recipient_that_the_installation_does_not_allow_gets_nothing(settings: Settings) -> None:
     settings.EMAIL_ALLOWED_RECIPIENTS = ["example.org"]
     with mail_server() as server:
         outcome = deliver(connect(server.port))
@@ -71,7 +71,7 @@ def test_a_recipient_that_the_installation_does_not_allow_gets_nothing(settings:
 
 
 @pytest.mark.django_db
-def test_an_action_for_others_is_refused_when_saved(settings: SettingsWrapper) -> None:
+def test_an_action_for_others_is_refused_when_saved(settings: Settings) -> None:
     space = make_space()
     config = {"host": "mail.example", "from": "Alerts <a@example.com>", "allowed_recipients": ["*.example.com"]}
     connector = create_connector(space, type="email", name="Mail", config=config, secrets={})

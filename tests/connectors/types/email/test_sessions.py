@@ -42,9 +42,7 @@ def test_tls_encrypts_from_the_beginning() -> None:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 @pytest.mark.parametrize(("host", "ca"), [("127.0.0.1", ""), ("other.test", CA)])
-def test_a_server_that_is_not_the_one_meant_gets_neither_password_nor_message(
-    security: str, host: str, ca: str
-) -> None:
+def test_a_server_that_is_not_the_one_meant_gets_no_password_and_no_message(security: str, host: str, ca: str) -> None:
     context = server_context(host)
     kind = {"starttls": context} if security == "starttls" else {"tls": context}
     with mail_server(**kind) as server:  # type: ignore[arg-type]
