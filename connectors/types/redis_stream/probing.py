@@ -43,8 +43,7 @@ def _ask(session: RedisSession, step: str, *command: Argument) -> float:
     """Ask, and return the seconds that it took; raise Stopped when Redis refuses."""
     reply, took = _timed(session, step, *command)
     if isinstance(reply, Failed) and not (command == ("PING",) and reply.code == "NOPERM"):
-        detail = f"Redis refuses {command[0]}: {reply}."
-        raise Stopped(Step(step, detail, took, reason_for_sign_in(reply), advice_for(reply)))
+        raise Stopped(Step(step, f"Redis refuses this: {reply}.", took, reason_for_sign_in(reply), advice_for(reply)))
     return took
 
 

@@ -7,8 +7,8 @@
 | NOAUTH, WRONGPASS, DENIED, MOVED, ASK, NOPERM for a command, anything to AUTH and SELECT | bad_config |
 | NOPERM for a key, WRONGTYPE, an ID that is not greater than the last, any other ERR | permanent_4xx |
 
-An ID that is not greater than the last, where the entry of that ID has the message's webhook-id, is a success: an earlier
-try got there. Sources: the documentation of XADD, ACL, replication and Redis Cluster at redis.io.
+An ID that is not greater than the last, where the entry of that ID has the message's webhook-id, is a success: an
+earlier try got there. Sources: the documentation of XADD, ACL, replication and Redis Cluster at redis.io.
 """
 
 from typing import Final

@@ -34,6 +34,10 @@ class RedisStreamSecrets(TlsSecrets):
     )
 
 
+def _whole_event() -> JsonValue:
+    return {"event": "{{ event }}"}
+
+
 class RedisStreamParams(Params):
     """One entry. Every string may be a template."""
 
@@ -45,7 +49,7 @@ class RedisStreamParams(Params):
         max_length=MAX_KEY,
     )
     fields: JsonValue = Field(
-        default_factory=lambda: {"event": "{{ event }}"},
+        default_factory=_whole_event,
         title="Fields",
         description=(
             "An object: each member is a field of the entry; what is no text is written as JSON. Or a template that "

@@ -38,9 +38,9 @@ def open_session(route: RedisRoute, until: float) -> RedisSession:
     """Return a session that is signed in, with the database chosen; raise CannotConnect."""
     session = RedisSession(route.connect(until, with_tls=route.config.tls), route.mask)
     try:
-        for command in (sign_in(route), select(route)):
+        for what, command in (("the sign-in", sign_in(route)), ("the database", select(route))):
             if command and isinstance(refusal := session.ask(*command), Failed):
-                raise CannotConnect(reason_for_sign_in(refusal), f"Redis refuses {command[0]}: {refusal}.")
+                raise CannotConnect(reason_for_sign_in(refusal), f"Redis refuses {what}: {refusal}.")
     except BaseException:
         session.close()
         raise
