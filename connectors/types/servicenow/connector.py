@@ -140,7 +140,7 @@ class ServiceNowConnectorType(HttpApiType[ServiceNowConfig, ServiceNowSecrets, S
         elif response.status == 401:
             yield Step(
                 "authenticate",
-                _explain(response),
+                _explain(response) or "HTTP 401: ServiceNow does not know the user or the client.",
                 reason=Reason.BAD_CONFIG,
                 advice="Check the user name and password, or the client, and that the user is active in the instance.",
             )
