@@ -264,6 +264,7 @@ def test_an_answer_that_is_not_the_table_apis_makes_no_incident(body: Any) -> No
         ({"sub_action": "closeIncident"}, "correlation_id"),
         ({"short_description": " "}, "short_description"),
         ({"external_id": "../sys_user"}, "external_id"),
+        ({"external_id": "0" * 32, "sub_action": "createIncident"}, "external_id"),
     ],
 )
 def test_what_templates_yield_is_checked_with_the_field_named(params: dict[str, Any], said: str) -> None:
