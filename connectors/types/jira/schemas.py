@@ -42,6 +42,7 @@ class JiraConfig(HttpApiConfig):
         title="Project key",
         description="What the keys of its issues begin with, such as OPS.",
         max_length=255,
+        examples=["OPS"],
     )
     auth: Literal["basic", "bearer"] = Field(
         "basic",

@@ -140,7 +140,7 @@ class ServiceNowConnectorType(HttpApiType[ServiceNowConfig, ServiceNowSecrets, S
         elif response.status == 401:
             yield Step(
                 "authenticate",
-                _explain(response),
+                _explain(response) or "HTTP 401: ServiceNow does not know the user or the client.",
                 reason=Reason.BAD_CONFIG,
                 advice="Check the user name and password, or the client, and that the user is active in the instance.",
             )
@@ -229,6 +229,8 @@ def _check(params: ServiceNowParams) -> None:
     check_choice("sub_action", params.sub_action, SUB_ACTIONS)
     if params.external_id:
         check_sys_id(params.external_id)
+        if params.sub_action == "createIncident":
+            raise BadMessage("external_id names an incident that is there, and createIncident makes one.")
     elif params.sub_action not in _CREATES and not params.correlation_id:
         raise BadMessage(f"correlation_id and external_id are empty: {params.sub_action} needs one of them.")
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actions.templating import compile_params
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Connection, Message
@@ -90,12 +91,21 @@ def test_server_and_data_center_get_text_and_a_personal_access_token() -> None:
     assert issue["comments"][0]["body"] == "{quote}x{quote}"
 
 
-def test_values_are_no_markup_where_jira_reads_wiki_markup() -> None:
-    server = JiraConfig(api_url="https://jira.example", project_key="OPS", deployment="server")
-    cloud = JiraConfig(api_url="https://jira.example", project_key="OPS")
-    formats = {field: connector_type.template_format(server, {}, field) for field in JiraParams.model_fields}
-    assert {field for field, form in formats.items() if form == "jira"} == {"description", "comments"}
-    assert connector_type.template_format(cloud, {}, "description") == "text"
+@pytest.mark.parametrize(
+    ("deployment", "expected"),
+    [("server", r"*web* \[\~admin\] h1. \{code\}"), ("cloud", "*web* [~admin] h1. {code}")],
+)
+def test_values_are_no_markup_where_jira_reads_wiki_markup(deployment: Any, expected: str) -> None:
+    config = JiraConfig(api_url="https://jira.example", project_key="OPS", deployment=deployment)
+    template = "*web* {{ event.data.text }}"
+    params = {"description": template, "comments": [template], "other_fields": {"customfield_1": "{{ event.data.n }}"}}
+    compiled = compile_params(
+        params,
+        lambda field: connector_type.template_format(config, params, field),
+        nested_format=connector_type.nested_format,
+    )
+    rendered = compiled.render({"event": {"data": {"text": "[~admin] h1. {code}", "n": 7}}})
+    assert rendered == {"description": expected, "comments": [expected], "other_fields": {"customfield_1": 7}}
 
 
 @pytest.mark.parametrize("version", [2, 3])

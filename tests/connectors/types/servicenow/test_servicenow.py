@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
+from actions.templating import compile_params
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Connection, Message
@@ -214,17 +215,19 @@ def test_an_update_of_an_incident_that_nobody_made_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "text", "expected"),
+    ("field", "template", "expected"),
     [
-        ("work_notes", "{{ event.data.x }}", "servicenow"),
-        ("comments", "[CODE]<b>{{ event.data.x }}</b>[/CODE]", "servicenow_html"),
-        ("additional_fields", "", "servicenow"),
-        ("description", "[code]", "text"),
+        ("work_notes", "{{ event.data.x }}", "[\u200bcode]<b>[\u200b/code]"),
+        ("comments", "[code]<i>{{ event.data.x }}</i>[/code]", "[code]<i>&#91;code]&lt;b&gt;&#91;/code]</i>[/code]"),
+        ("additional_fields", {"u_journal": "{{ event.data.x }}"}, {"u_journal": "[\u200bcode]<b>[\u200b/code]"}),
+        ("description", "{{ event.data.x }}", "[code]<b>[/code]"),
     ],
 )
-def test_values_are_no_html_in_journals(field: str, text: str, expected: str) -> None:
+def test_values_are_no_html_in_journals(field: str, template: Any, expected: Any) -> None:
     config = ServiceNowConfig(api_url="https://x.service-now.com")
-    assert connector_type.template_format(config, {field: text}, field) == expected
+    params = {field: template}
+    compiled = compile_params(params, lambda field: connector_type.template_format(config, params, field))
+    assert compiled.render({"event": {"data": {"x": "[code]<b>[/code]"}}}) == {field: expected}
 
 
 # --- What ServiceNow refuses ---
@@ -261,6 +264,7 @@ def test_an_answer_that_is_not_the_table_apis_makes_no_incident(body: Any) -> No
         ({"sub_action": "closeIncident"}, "correlation_id"),
         ({"short_description": " "}, "short_description"),
         ({"external_id": "../sys_user"}, "external_id"),
+        ({"external_id": "0" * 32, "sub_action": "createIncident"}, "external_id"),
     ],
 )
 def test_what_templates_yield_is_checked_with_the_field_named(params: dict[str, Any], said: str) -> None:
