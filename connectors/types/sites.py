@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Generic
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -122,8 +123,11 @@ class Site(Generic[ConfigT, SecretsT]):
     ) -> Outcome:
         """Return the outcome of a message by its last exchange; by its status unless ``reason`` is given.
 
-        ``detail`` is a line for a person and is masked here.
+        ``detail`` is a line for a person and is masked here. Of an answer that was read further than others, no more
+        is kept than of them.
         """
+        if isinstance(result, Response) and len(result.body) > self.terms.max_body:
+            result = replace(result, body=result.body[: self.terms.max_body], is_cut=True)
         return outcome(message.key, request, result, self.masker, reason=reason, detail=_one_line(detail))
 
     def ask(self, request: Request) -> Result:
