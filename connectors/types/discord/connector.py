@@ -22,6 +22,7 @@ from connectors.types.http_probe import status_step
 from connectors.types.sites import Site, read_object
 
 MAX_CONTENT: Final = 2000  # characters
+_MAX_ANSWER: Final = 1024 * 1024  # bytes: Discord sends the whole message back
 _MAX_USERNAME: Final = 80
 _MAX_THREAD_NAME: Final = 100
 _SILENT: Final = 1 << 12  # the message flag SUPPRESS_NOTIFICATIONS
@@ -67,7 +68,8 @@ class DiscordConnectorType(HttpApiType[DiscordConfig, DiscordSecrets, DiscordPar
             if not (params.thread_id.isascii() and params.thread_id.isdigit()):
                 raise BadMessage(f"thread_id is {params.thread_id!r}; it must be a number.")
             query["thread_id"] = params.thread_id
-        request = site.request("POST", query=query, json=_payload(params), message=message)
+        payload = _payload(params)
+        request = site.request("POST", query=query, json=payload, message=message, max_body=_MAX_ANSWER)
         result = yield request
         if isinstance(result, Failure):
             return site.outcome(message, request, result)

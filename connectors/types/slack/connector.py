@@ -24,6 +24,7 @@ from connectors.types.slack.errors import judge_error, judge_webhook_error
 from connectors.types.slack.schemas import MAX_CHANNELS, SlackConfig, SlackParams, SlackSecrets
 
 MAX_TEXT: Final = 40_000  # characters; Slack cuts longer texts itself, without a word
+_MAX_ANSWER: Final = 1024 * 1024  # bytes: Slack sends the whole message back
 _JSON: Final = {"content-type": "application/json; charset=utf-8"}
 _CHANNEL_ID: Final = re.compile(r"[CG][A-Z0-9]{7,}")
 _MOST_ASKED: Final = 5  # channels that a test looks up
@@ -92,7 +93,9 @@ class SlackConnectorType(HttpApiType[SlackConfig, SlackSecrets, SlackParams]):
             raise BadMessage(f"channel is {channel!r}, which is not among the connector's allowed channels.")
         # Without this, Slack makes links of what looks like one.
         payload |= {"channel": channel, "parse": "none"}
-        request = site.request("POST", "chat.postMessage", json=payload, headers=_JSON, message=message)
+        request = site.request(
+            "POST", "chat.postMessage", json=payload, headers=_JSON, message=message, max_body=_MAX_ANSWER
+        )
         result = yield request
         if isinstance(result, Failure):
             return site.outcome(message, request, result)

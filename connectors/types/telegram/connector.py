@@ -21,6 +21,7 @@ from connectors.types.sites import Site, read_object
 from connectors.types.telegram.cutting import cut_message
 from connectors.types.telegram.schemas import CHAT, TelegramConfig, TelegramParams, TelegramSecrets
 
+_MAX_ANSWER: Final = 1024 * 1024  # bytes: Telegram sends the whole message back, with an object for each format
 _FORMATS: Final[Mapping[str, TemplateFormat]] = {
     "HTML": "telegram_html",
     "MarkdownV2": "telegram_markdown",
@@ -67,7 +68,7 @@ class TelegramConnectorType(HttpApiType[TelegramConfig, TelegramSecrets, Telegra
 
     def converse(self, site: TelegramSite, message: Message[TelegramParams]) -> Exchange:
         payload = _payload(site.config, message.params)
-        request = site.request("POST", "sendMessage", json=payload, message=message)
+        request = site.request("POST", "sendMessage", json=payload, message=message, max_body=_MAX_ANSWER)
         result = yield request
         if isinstance(result, Failure):
             return site.outcome(message, request, result)

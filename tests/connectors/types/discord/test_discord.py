@@ -42,7 +42,8 @@ def discord(call: Call) -> Answer:
     assert len(sent.get("embeds", [])) <= 10
     for embed in sent.get("embeds", []):
         assert all(len(embed.get(name, "")) <= most for name, most in EMBED_LIMITS.items())
-    return Answer(200, {"id": "1", "channel_id": "199737254929760256", "content": sent.get("content", "")})
+    posted = {"content": sent.get("content", ""), "embeds": sent.get("embeds", []), "mentions": []}
+    return Answer(200, {"id": "1", "channel_id": "199737254929760256", **posted})
 
 
 def connection(running: Vendor, key: str = KEY) -> Connection[DiscordConfig, DiscordSecrets]:
@@ -132,6 +133,12 @@ def test_a_text_that_is_too_long_is_cut_where_no_escape_is_split(text: str) -> N
     assert sent.endswith("…")
     assert not sent.endswith("\\…")
     assert len(sent) >= 1999
+
+
+def test_a_long_message_that_discord_sends_back_was_taken() -> None:
+    embed = {"description": "é" * 3000, "fields": [{"name": "é" * 200, "value": "é" * 1000}]}
+    with vendor(discord) as running:
+        assert deliver(running, content="é" * 2000, embeds=[embed]).reason is Reason.OK
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def slack(call: Call) -> Answer:
     assert sent.keys() <= _ARGUMENTS
     assert sent["parse"] == "none"
     _check(sent)
-    return Answer(200, {"ok": True, "channel": "C123ABC456", "ts": "1503435956.000247", "message": {"text": "…"}})
+    posted = {"type": "message", "text": sent.get("text", ""), "blocks": sent.get("blocks", [])}
+    return Answer(200, {"ok": True, "channel": "C123ABC456", "ts": "1503435956.000247", "message": posted})
 
 
 def slack_webhook(call: Call) -> Answer:

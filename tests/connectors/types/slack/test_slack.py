@@ -109,6 +109,13 @@ def test_a_text_that_is_too_long_is_cut_where_no_escape_is_split() -> None:
     assert running.calls[0].json["text"] == "x" * 39_997 + "…"
 
 
+def test_a_long_message_that_slack_sends_back_was_taken_and_is_not_kept_whole() -> None:
+    with vendor(slack) as running:
+        outcome = deliver(bot(running), text="é" * 40_000)
+    assert (outcome.reason, outcome.detail) == (Reason.OK, "Slack took it as 1503435956.000247 in C123ABC456.")
+    assert len(outcome.response["body"]) <= 16 * 1024
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

@@ -46,7 +46,9 @@ def telegram(call: Call) -> Answer:
     assert sent["text"]
     if "parse_mode" not in sent:
         assert len(sent["text"].encode("utf-16-le")) <= 4096 * 2
-    return Answer(200, {"ok": True, "result": {"message_id": 42, "chat": {"id": int(GROUP)}}})
+    entities = [{"type": "bold", "offset": n, "length": 1} for n in range(sent["text"].count("<b>"))]
+    posted = {"message_id": 42, "chat": {"id": int(GROUP)}, "text": sent["text"], "entities": entities}
+    return Answer(200, {"ok": True, "result": posted})
 
 
 def refused(status: int, description: str, **parameters: Any) -> Answer:
@@ -135,6 +137,11 @@ def test_values_mention_nobody_and_format_nothing_while_the_authors_markup_stays
         deliver(running, **params)
     assert running.calls[0].json["text"] == expected
     assert running.calls[0].json.get("parse_mode", "none") == mode
+
+
+def test_a_long_message_that_telegram_sends_back_was_taken() -> None:
+    with vendor(telegram) as running:
+        assert deliver(running, text="<b>x</b>" * 2000).reason is Reason.OK
 
 
 def test_past_the_rate_limit_the_message_waits_as_the_body_says() -> None:
