@@ -216,7 +216,12 @@ OPTIONS = (
     Option("API_RATE", "1200", _number(0, 1_000_000), "API requests a minute for each key or user; 0: any number."),
     Option("LEASE_SECONDS", "90", _number(5, 3600), "How long a worker may hold a delivery before another takes it."),
     Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
-    Option("CONNECTOR_CONCURRENCY", "100", _number(1, 1000), "Messages under way to one connector, per worker; to Kafka ten times as many."),
+    Option(
+        "CONNECTOR_CONCURRENCY",
+        "100",
+        _number(1, 1000),
+        "Messages under way to one connector, per worker; to Kafka ten times as many.",
+    ),
     Option(
         "DISABLE_AFTER_DAYS",
         "5",
