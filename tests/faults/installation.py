@@ -88,10 +88,17 @@ class Outlet:
 
 
 @contextmanager
-def wired(
-    directory: Path, *, database_url: str = "", broker_url: str = "", outlet: Outlet | None = None, **settings: str
+def wired(directory: Path, *, database_url: str = "", broker_url: str = "", **settings: str) -> Iterator[Wired]:
+    """Run an installation that sends every event to a receiver."""
+    with wired_to(None, directory, database_url=database_url, broker_url=broker_url, **settings) as installation:
+        yield installation
+
+
+@contextmanager
+def wired_to(
+    outlet: Outlet | None, directory: Path, *, database_url: str = "", broker_url: str = "", **settings: str
 ) -> Iterator[Wired]:
-    """Run an installation that sends every event to a receiver, or to another outlet."""
+    """Run an installation that sends every event to this outlet, or without one to a receiver."""
     with (
         receiver() as running,
         Switchyard(

@@ -14,7 +14,7 @@ from connectors.types.base import Connection, Message
 from connectors.types.kafka.connector import KafkaConnectorType
 from connectors.types.kafka.schemas import KafkaConfig, KafkaParams, KafkaSecrets
 from tests.contract.scripted import answering, http_answer, scripted
-from tests.faults.installation import Outlet, Wired, event, wired
+from tests.faults.installation import Outlet, Wired, event, wired_to
 from tests.kafka_broker import PASSWORD, STRANGER, STRANGER_PASSWORD, USER, KafkaBroker
 from tests.servers import wait_until
 
@@ -201,7 +201,7 @@ def test_a_broker_that_crashes_in_mid_delivery_loses_nothing_and_keeps_the_order
     own_kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     topic = own_kafka.create_topic()
-    with wired(tmp_path, outlet=outlet(own_kafka, topic)) as installation:
+    with wired_to(outlet(own_kafka, topic), tmp_path) as installation:
         send_readings(installation, 0, READINGS)
         wait_until(lambda: len(own_kafka.read(topic)) > DEVICES, "the first readings did not arrive")
         own_kafka.kill()
@@ -218,7 +218,7 @@ def test_a_broker_that_crashes_in_mid_delivery_loses_nothing_and_keeps_the_order
 def test_deliveries_wait_for_a_broker_that_is_down_at_the_start(own_kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = own_kafka.create_topic()
     own_kafka.stop()
-    with wired(tmp_path, outlet=outlet(own_kafka, topic)) as installation:
+    with wired_to(outlet(own_kafka, topic), tmp_path) as installation:
         send_readings(installation, 0, 5)
 
         def is_held() -> bool:
