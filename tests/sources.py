@@ -63,7 +63,7 @@ def wait_for_status(source: Source, status: str) -> Source:
     return wait_for(source, lambda row: row.status == status, f"{source.public_id} is not {status}")
 
 
-def wait_for_events(space: Space, number: int) -> list[Event]:
+def wait_for_events(space: Space, number: int) -> list[Any]:
     """Return what came in from outside, in order, once there are so many."""
     events = Event.objects.filter(space=space).exclude(type__startswith="switchyard.").order_by("pk")
     wait_until(lambda: events.count() >= number, f"{number} events did not come in", WITHIN)

@@ -378,6 +378,11 @@ def _tell(client: "weakref.ref[Client]", error: KafkaError) -> None:
 def _release(held: list[Any]) -> None:
     """End a client: over ctypes, as confluent-kafka keeps the interpreter's lock meanwhile, and look-ups need it."""
     handle = held.pop()
+    if isinstance(handle, confluent_kafka.Consumer):
+        # It leaves its group, lets go of the lock for it, and of a queue that only it knows.
+        handle.close()
+        _guards.pop(id(handle), None)
+        return
     rdkafka = handle_of(handle)
     librdkafka.rd_kafka_purge(rdkafka, _QUEUED | _IN_FLIGHT | _WITHOUT_WAITING)
     with suppress(KafkaException):

@@ -149,7 +149,7 @@ class Group:
         """Take on these partitions, or give them up."""
         places = [place for place, _ in _read(partitions)]
         if code == _ASSIGN:
-            with _listed(dict.fromkeys(places, UNKNOWN) | self._begin(places)) as taken:
+            with _listed({**dict.fromkeys(places, UNKNOWN), **self._begin(places)}) as taken:
                 _drop_error(librdkafka.rd_kafka_incremental_assign(self._rdkafka, taken))
             self.places.update(places)
         else:

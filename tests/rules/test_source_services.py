@@ -92,10 +92,10 @@ def test_sources_move_with_their_connector_or_stay_without_one(space: Space, sou
     other = make_kafka_connector(space, public_id="other")
     delete_connector(source.connector, replace_with=other)
     source.refresh_from_db()
-    assert (source.connector, source.version) == (other, 2)
+    assert (source.connector_id, source.version) == (other.pk, 2)
     delete_connector(other, force=True)
     source.refresh_from_db()
-    assert (source.connector, source.lost_connector_id, source.status) == (None, "other", "disconnected")
+    assert (source.connector_id, source.lost_connector_id, source.status) == (None, "other", "disconnected")
     assert "was deleted" in source.status_detail
 
 
@@ -117,7 +117,7 @@ def test_each_change_of_the_status_is_one_event(source: Source) -> None:
     for _ in range(3):
         report(source.pk, "p", Report(SourceStatus.CONNECTED, lag=1))
     report(source.pk, "p", Report(SourceStatus.DISCONNECTED, "retry_dns", "No such name."))
-    events = Event.objects.filter(type__startswith="switchyard.source.").order_by("pk")
+    events: list[Any] = list(Event.objects.filter(type__startswith="switchyard.source.").order_by("pk"))
     assert [event.type for event in events] == ["switchyard.source.connected", "switchyard.source.disconnected"]
     assert events[1].subject == "sources/orders"
     assert (events[1].data["reason"], events[1].data["former_status"]) == ("retry_dns", "connected")

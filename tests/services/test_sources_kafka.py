@@ -10,6 +10,7 @@ from django.db import connection
 
 from connectors.models import Connector
 from connectors.services import update_connector
+from rules.incoming import CannotAccept
 from rules.models import Event, Source, SourceReader
 from rules.services import accept, delete_source, update_source
 from spaces.models import Space
@@ -248,7 +249,7 @@ def test_a_database_that_is_away_is_waited_for(
 
 
 def _fail(*_: Any) -> Any:
-    raise accept.CannotAccept
+    raise CannotAccept
 
 
 def test_a_broker_that_is_killed_is_waited_for(own_kafka: KafkaBroker, space: Space) -> None:

@@ -12,6 +12,7 @@ from connectors.models import Connector
 from connectors.net.mqtt import MqttClient, QoS, Sent, Session, Version
 from connectors.net.urls import Origin
 from connectors.types import registry
+from rules.incoming import CannotAccept
 from rules.models import Errand, Event, Source, SourceReader
 from rules.services import accept, delete_source, update_source
 from spaces.models import Space
@@ -172,7 +173,7 @@ def test_what_the_broker_kept_comes_once_or_not_at_all(space: Space, broker: Mos
             wait_for_status(leaving, "connected")
             publish(broker, topic, b"%d" % number)
             wait_for_events(space, 2 * number + 1)
-    events = Event.objects.filter(space=space, type="mqtt.message")
+    events: list[Any] = list(Event.objects.filter(space=space, type="mqtt.message"))
     assert sorted(event.data for event in events) == [0, 1, 1, 2, 2]
 
 
@@ -212,7 +213,7 @@ def test_a_rate_and_a_database_that_is_away_are_waited_for(
 
 
 def _fail(*_: Any) -> Any:
-    raise accept.CannotAccept
+    raise CannotAccept
 
 
 def test_one_process_at_a_time_reads_a_source(broker: Mosquitto, connector: Connector) -> None:
