@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from connectors.net.exchange import Certificate
 from connectors.net.policy import BlockedTarget, NetworkPolicy
@@ -95,7 +95,8 @@ def certificate_of(secured: ssl.SSLSocket) -> Certificate | None:
     shown = secured.getpeercert()
     if not shown:
         return None
-    issuer = dict(part for parts in shown["issuer"] for part in parts)
+    names: Any = shown["issuer"]  # as in (((name, value),), ...)
+    issuer = {name: value for parts in names for name, value in parts}
     name = issuer.get("organizationName") or issuer.get("commonName") or "an unknown authority"
     return Certificate(name, datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC))
 
