@@ -62,7 +62,7 @@ class SchemaFields:
         """Return fresh form fields by name, filled with the model's ``values``; defaults stand in for the missing."""
         fields = {}
         for name, schema in self.properties.items():
-            field = fields[self.form_name(name)] = _field(schema, self.model.model_fields[name].is_required())
+            field = fields[self.form_name(name)] = _field(schema, name in _required(self.model))
             value = values.get(name, schema.get("default"))
             field.initial = field.to_text(value) if isinstance(field, TextField) else value
         return fields
@@ -142,6 +142,12 @@ class Unchecked(forms.Field):
 def _properties(model: type[BaseModel]) -> dict[str, Schema]:
     whole = model.model_json_schema()
     return {name: _plain(schema, whole.get("$defs", {})) for name, schema in whole.get("properties", {}).items()}
+
+
+@cache
+def _required(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields that have no default, as the schema has them: an alias is one's only name."""
+    return frozenset(model.model_json_schema().get("required", ()))
 
 
 def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
