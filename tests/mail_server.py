@@ -120,10 +120,11 @@ def mail_server(
         is_right = isinstance(data, LoginPassword) and data == LoginPassword(USER.encode(), PASSWORD.encode())
         return AuthResult(success=is_right, auth_data=USER if is_right else None, handled=is_right)
 
+    running.port = free_port()
     controller = Controller(
         running,
         hostname="127.0.0.1",
-        port=free_port(),
+        port=running.port,
         ssl_context=tls,
         tls_context=starttls,
         require_starttls=starttls is not None,
@@ -138,8 +139,6 @@ def mail_server(
     )
     controller.start()
     try:
-        assert controller.server is not None
-        running.port = controller.server.sockets[0].getsockname()[1]
         yield running
     finally:
         controller.stop()

@@ -62,7 +62,7 @@ class SchemaFields:
         """Return fresh form fields by name, filled with the model's ``values``; defaults stand in for the missing."""
         fields = {}
         for name, schema in self.properties.items():
-            field = fields[self.form_name(name)] = _field(schema, self.model.model_fields[name].is_required())
+            field = fields[self.form_name(name)] = _field(schema, name in _required(self.model))
             value = values.get(name, schema.get("default"))
             field.initial = field.to_text(value) if isinstance(field, TextField) else value
         return fields
@@ -144,6 +144,12 @@ def _properties(model: type[BaseModel]) -> dict[str, Schema]:
     found = {name: _plain(schema, whole.get("$defs", {})) for name, schema in whole.get("properties", {}).items()}
     # What a type inherits stands first in its model, and is seldom what a person looks for.
     return dict(sorted(found.items(), key=lambda each: each[1].get("advanced", False)))
+
+
+@cache
+def _required(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields that have no default, as the schema has them: an alias is one's only name."""
+    return frozenset(model.model_json_schema().get("required", ()))
 
 
 def _plain(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

@@ -17,7 +17,9 @@ TAG = re.compile(r"<[^>]*>")
 
 def shown(template: str, text: str) -> str:
     """Return the HTML of a template that shows ``text``."""
-    return RENDERER.render(render(template, "commonmark", {"event": {"text": text}}))
+    html = RENDERER.render(render(template, "commonmark", {"event": {"text": text}}))
+    assert isinstance(html, str)
+    return html
 
 
 @pytest.mark.parametrize(

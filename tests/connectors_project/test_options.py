@@ -48,6 +48,7 @@ def check_in_a_process(**given: str) -> subprocess.CompletedProcess[str]:
         ("NETWORK_ALLOWED_PRIVATE", "10.0.0.1/8", "host bits"),
         ("DEBUG", "maybe", "write true or false"),
         ("LOG_LEVEL", "LOUD", "write DEBUG, INFO, WARNING or ERROR"),
+        ("EMAIL_ALLOWED_RECIPIENTS", "a b", "neither a domain nor an address"),
     ],
 )
 def test_a_value_of_the_wrong_form_is_named_with_what_to_write(

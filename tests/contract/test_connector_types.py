@@ -17,6 +17,7 @@ from connectors.steps import Step
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage
 from connectors.types.packages import check_declaration
 from connectors.types.registry import all_types, get_type, own_types
+from spaces.admin.schema_fields import SchemaFields
 from tests.contract.harness import CANARY, TIMEOUT, Harness, Scenario, harnesses
 
 HARNESSES = harnesses()
@@ -192,6 +193,16 @@ def test_a_declaration_is_complete(connector_type: AnyConnectorType) -> None:
             assert field.title, name
             assert (field.description or "").endswith("."), name
     connector_type.params_model.model_validate(connector_type.default_params())
+
+
+@EACH_TYPE
+def test_the_console_has_a_form_field_for_each_setting(connector_type: AnyConnectorType) -> None:
+    for model in (connector_type.config_model, connector_type.params_model):
+        section = SchemaFields(model, "config", "config", "/config")
+        fields = section.build({})
+        assert len(fields) == len(model.model_fields)
+        required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
+        assert {name for name in section.properties if fields[section.form_name(name)].required} <= required
 
 
 @EACH_TYPE

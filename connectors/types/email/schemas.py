@@ -54,7 +54,7 @@ class EmailConfig(TcpConfig):
         examples=["Switchyard <alerts@example.com>"],
     )
     allowed_recipients: list[str] = Field(
-        default_factory=lambda: ["*"],
+        ["*"],
         title="Allowed recipients",
         description=(
             "Who may get messages: example.com, *.example.com for its subdomains, user@example.com, or * for all. "

@@ -34,10 +34,6 @@ class RedisStreamSecrets(TlsSecrets):
     )
 
 
-def _whole_event() -> JsonValue:
-    return {"event": "{{ event }}"}
-
-
 class RedisStreamParams(Params):
     """One entry. Every string may be a template."""
 
@@ -49,7 +45,7 @@ class RedisStreamParams(Params):
         max_length=MAX_KEY,
     )
     fields: JsonValue = Field(
-        default_factory=_whole_event,
+        {"event": "{{ event }}"},
         title="Fields",
         description=(
             "An object: each member is a field of the entry; what is no text is written as JSON. Or a template that "

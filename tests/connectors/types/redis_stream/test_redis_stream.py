@@ -68,10 +68,15 @@ def deliver(connection: RedisConnection, **params: Any) -> Outcome:
     return outcome
 
 
+def entries(client: "redis.Redis", stream: str) -> list[tuple[str, dict[str, str]]]:
+    found: Any = client.xrange(stream)
+    return list(found)
+
+
 def test_an_entry_has_each_field_and_the_id_of_the_message(server: RedisServer, client: "redis.Redis") -> None:
     fields = {"text": "Größe \r\n $3 *1", "number": 1.5, "object": {"a": [1, None]}, "nothing": None, "ok": True}
     outcome = deliver(connect(port_of(server)), fields=fields)
-    ((entry_id, found),) = client.xrange("events")
+    ((entry_id, found),) = entries(client, "events")
     assert outcome.reason is Reason.OK
     assert outcome.detail == f"Added to events as {entry_id}."
     assert found == {
@@ -102,7 +107,7 @@ def test_fields_come_from_an_object_or_from_a_template_that_yields_one(
     event = {"id": "1", "data": {"n": 7, "who": 'a"b'}}
     rendered = compiled.render({"event": event, "rule": {}, "action": {}, "space": {}, "failure": None})
     assert deliver(connect(port_of(server)), **rendered).reason is Reason.OK
-    ((_, found),) = client.xrange("switchyard:events")
+    ((_, found),) = entries(client, "switchyard:events")
     found.pop("webhook-id")
     if "event" in expected:
         assert found.keys() == {"event"}
@@ -118,7 +123,7 @@ def test_many_entries_arrive_in_their_order_each_once_over_one_connection(
     for _ in range(2):
         outcomes = list(connector_type.deliver(connection, [message(key, fields={"n": key}) for key in range(2000)]))
         assert {outcome.reason for outcome in outcomes} == {Reason.OK}
-    found = [int(fields["n"]) for _, fields in client.xrange("events")]
+    found = [int(fields["n"]) for _, fields in entries(client, "events")]
     assert found == [*range(2000)] * 2
     assert client.info("stats")["total_connections_received"] == before + 1
 
