@@ -196,6 +196,11 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
             models.Index(
+                fields=["expires_at"],
+                name="delivery_expiring",
+                condition=models.Q(state="pending") & models.Q(expires_at__isnull=False),
+            ),
+            models.Index(
                 fields=["action", "ordering_key", "id"],
                 name="delivery_behind_another",
                 condition=models.Q(ordering_key__gt="") & models.Q(due_at=None) & models.Q(state="pending"),

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from pydantic import ValidationError
 
 from actions.engine import leases
+from actions.engine.expiry import expired_detail
 from actions.engine.flow import Flow
 from actions.engine.gate import Gate
 from actions.engine.leases import Leased
@@ -359,9 +360,7 @@ def _message(delivery: Leased, connector_type: AnyConnectorType) -> AnyMessage |
     if not delivery.action_id:
         return Outcome(delivery.id, Reason.BAD_CONFIG, "The action was deleted.")
     if delivery.expires_at is not None and delivery.expires_at <= datetime.now(UTC):
-        return Outcome(
-            delivery.id, Reason.EXPIRED, f"It was pointless after {delivery.expires_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        return Outcome(delivery.id, Reason.EXPIRED, expired_detail(delivery.expires_at))
     try:
         params = connector_type.params_model.model_validate(delivery.message)
     except ValidationError as error:
