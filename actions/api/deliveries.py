@@ -24,6 +24,7 @@ from actions.services.edit import replay_changed
 from actions.services.replay import replay_delivery
 from connectors.models import Connector
 from spaces.api.bulk import KeysSerializer, ResultSerializer, answer_each
+from spaces.api.checked import takes_no_body
 from spaces.api.problems import InvalidQuery
 from spaces.api.queries import KeyFilter, NewestFirst
 from spaces.api.scope import SpaceScoped
@@ -121,7 +122,7 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
         row.successors = list(browse.successors_of(row).values_list("pk", flat=True))
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(request=None, responses=DeliverySerializer)
+    @takes_no_body(DeliverySerializer)
     @action(detail=True, methods=["post"], url_path="replay")
     def replay(self, request: Request, **kwargs: Any) -> Response:
         """Puts what was delivered or is dead back into the queue: the same message, the same `webhook-id`."""
@@ -152,7 +153,7 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
         """Each is sent again or refused on its own; the answer has one result for each id, in the order sent."""
         return answer_each(self, self._keys(request), replay_delivery)
 
-    @extend_schema(request=None, responses=DeliverySerializer)
+    @takes_no_body(DeliverySerializer)
     @action(detail=True, methods=["post"], url_path="cancel")
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         """What waits ends dead at once; what is being tried ends with the try, unless that succeeds."""
@@ -198,19 +199,19 @@ class _JobViewSet(ListModelMixin, RetrieveModelMixin, SpaceScoped[DeliveryJob]):
         """Return the space's jobs of this kind."""
         return super().narrow(rows, space).filter(kind=self.kind)
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="cancel")
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         """Stops the job for good; what it has done stays done."""
         return self._show(jobs.cancel_job(self.get_object()))
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="pause")
     def pause(self, request: Request, **kwargs: Any) -> Response:
         """Stops the job until it is resumed."""
         return self._show(jobs.pause_job(self.get_object()))
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="resume")
     def resume(self, request: Request, **kwargs: Any) -> Response:
         """Lets a paused job go on from where it stopped."""
