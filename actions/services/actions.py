@@ -8,7 +8,8 @@ from django.utils import timezone
 from actions.models import Action
 from actions.policy import MAX_ATTEMPTS
 from actions.services.fallbacks import clean_fallback, lock_fallbacks
-from actions.services.params import complete_params
+from actions.services.gone import remember_action
+from actions.services.params import check_params, complete_params
 from actions.services.policies import PolicyChanges, apply_policy, described_policy
 from connectors.models import Connector
 from spaces import audit
@@ -139,6 +140,7 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
             row.lost_connector_id = ""
             row.params, _ = complete_params(connector, changes.get("params", row.params))
     if "fallback" in changes:
+            check_params(connector, row.params)
         with found.gather():
             row.fallback = clean_fallback(row, changes["fallback"])
     row.enabled = changes.get("enabled", row.enabled)

@@ -6,7 +6,7 @@ from actions.templating import CompiledParams, compile_params
 from connectors.models import Connector
 from connectors.types.base import Config, Params
 from connectors.types.registry import UnknownConnectorType, get_type
-from spaces.errors import InvalidInput
+from spaces.errors import FieldError, InvalidInput
 from spaces.validation import check_storable, parse_model, reject
 
 
@@ -18,6 +18,15 @@ def compile_ordering_key(template: str) -> CompiledParams | None:
     return compile_params({"ordering_key": template}, lambda _: "text") if template else None
 
 
+def check_params(connector: Connector, params: dict[str, Any]) -> None:
+    """Raise InvalidInput for what the connector or the installation forbids; ``params`` are complete."""
+    connector_type = get_type(connector.type)
+    config: Config = parse_model(connector_type.config_model, connector.config, "/config")
+    parsed: Params = parse_model(connector_type.params_model, params, "/params")
+    if forbidden := connector_type.check_params(config, parsed):
+        raise InvalidInput(FieldError(f"/params{error.pointer}", error.detail) for error in forbidden)
+
+
 def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[str, Any], CompiledParams]:
     """Return the params with the type's defaults filled in, and compiled; raise InvalidInput."""
     try:
@@ -26,6 +35,6 @@ def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[
     except (UnknownConnectorType, InvalidInput) as error:
         raise reject("/connector", f'The connector "{connector.public_id}" must be repaired first. {error}') from None
     check_storable(params, "/params")
-    parsed: Params = parse_model(connector_type.params_model, params, "/params")
+    parsed: Params = parse_model(connector_type.params_model, params, "/params", is_strict=True)
     whole = parsed.model_dump(mode="json")
     return whole, compile_params(whole, lambda field: connector_type.template_format(config, whole, field), "/params")

@@ -173,6 +173,13 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
         """
         return []
 
+    def check_params(self, config: ConfigT, params: ParamsT) -> list[FieldError]:
+        """Return what the config or the installation's settings forbid in these params, with pointers into them.
+
+        Called before an action is stored. What templates yield is known, and checked, only by ``deliver``.
+        """
+        return []
+
     def missing_secrets(self, config: ConfigT, secrets: SecretsT) -> list[str]:
         """Return the names of the secrets that this config needs and that are not set."""
         return []
