@@ -63,7 +63,9 @@ class EditForm(forms.Form):
     """Another message in place of the one that was sent."""
 
     message = MessageField(
-        widget=CodeArea(rows=16), help_text="It is sent as it stands: what looks like a template is text here."
+        widget=CodeArea(rows=16),
+        help_text="It is sent as it stands: what looks like a template is text here. "
+        "A field that is taken out keeps what it was.",
     )
 
 

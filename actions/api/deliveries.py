@@ -84,7 +84,10 @@ class HistorySerializer(DeliverySerializer):
 class ChangedMessageSerializer(StrictSerializer):
     """The message in place of the former."""
 
-    message = serializers.DictField(help_text="As the connector type's `params_schema` says, without templates.")
+    message = serializers.DictField(
+        help_text="As the connector type's `params_schema` says, without templates. A field that is left out keeps "
+        "what the former message has; one that is sent replaces the whole field."
+    )
 
 
 class DeliveryViewSet(RecordViewSet[Delivery]):
