@@ -249,6 +249,20 @@ def test_what_a_job_sends_again_falls_due_at_its_rate(space: Space) -> None:
     assert len(rows) == 30
 
 
+def test_what_is_sent_again_goes_out_as_it_falls_due_and_in_no_burst(space: Space, to: Receiver) -> None:
+    """One wake-up is enough: nobody has to sweep until all that it brought has gone out."""
+    action = through(space, to, rule=False)
+    rows = dead_letters(space, 8, action)
+    start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=4)
+    work_jobs()
+    send_now()
+    wait_for_states(delivered=8)
+    ended = Delivery.objects.filter(pk__in=[row.pk for row in rows]).order_by("due_at")
+    assert all(row.finished_at > row.due_at for row in ended if row.finished_at and row.due_at)
+    due = [row.due_at for row in ended if row.due_at]
+    assert {later - sooner for sooner, later in pairwise(due)} == {timedelta(seconds=0.25)}
+
+
 def test_what_dies_after_a_job_was_asked_for_is_left_alone(space: Space) -> None:
     (early,) = dead_letters(space, 1)
     job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
