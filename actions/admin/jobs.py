@@ -1,7 +1,7 @@
 """The console's pages of bulk jobs."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +23,11 @@ _STATES = {
     DeliveryJob.State.PAUSED.value: "warning",
     DeliveryJob.State.DONE.value: "success",
     DeliveryJob.State.CANCELLED.value: "danger",
+}
+
+_OFFERED: Final[Mapping[str, Collection[str]]] = {
+    DeliveryJob.State.RUNNING.value: ("pause", "cancel"),
+    DeliveryJob.State.PAUSED.value: ("resume", "cancel"),
 }
 
 
@@ -59,6 +64,12 @@ class DeliveryJobAdmin(ReadOnlyAdmin):
     def state_on_page(self, job: DeliveryJob) -> SafeString:
         """The state, for the job's own page."""
         return label(job.state, _STATES.get(job.state, "default"))
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Return the buttons of a job's page: those that mean something in its state."""
+        job = self.row(request, object_id)
+        offered = _OFFERED.get(job.state, ()) if job is not None else ()
+        return [each for each in super().get_actions_detail(request, object_id) if each.action_name in offered]
+
 
     @display(description="Progress")
     def progress(self, job: DeliveryJob) -> str:
