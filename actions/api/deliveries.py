@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django_filters import CharFilter, ChoiceFilter, Filter, FilterSet, IsoDateTimeFilter
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -17,12 +17,12 @@ from actions.api.jobs_serializers import (
     ReplayRequestSerializer,
 )
 from actions.api.serializers import DeliverySerializer, EventLogEntrySerializer
-from actions.models import REASONS, Action, Delivery, DeliveryJob, EventLogEntry
+from actions.models import REASONS, Delivery, DeliveryJob, EventLogEntry, GoneObject
 from actions.services import browse, jobs
 from actions.services.cancel import cancel_delivery
 from actions.services.edit import replay_changed
+from actions.services.gone import public_id_of
 from actions.services.replay import replay_delivery
-from connectors.models import Connector
 from spaces.api.bulk import KeysSerializer, ResultSerializer, answer_each
 from spaces.api.checked import takes_no_body
 from spaces.api.problems import InvalidQuery
@@ -93,12 +93,9 @@ class ChangedMessageSerializer(StrictSerializer):
 class DeliveryViewSet(RecordViewSet[Delivery]):
     """Events on their way through actions."""
 
-    # Subqueries, because a join would lose the deliveries whose action or connector is gone.
     queryset = Delivery.objects.annotate(
-        action_public_id=Subquery(Action.objects.order_by().filter(pk=OuterRef("action_id")).values("public_id")),
-        connector_public_id=Subquery(
-            Connector.objects.order_by().filter(pk=OuterRef("connector_id")).values("public_id")
-        ),
+        action_public_id=public_id_of(GoneObject.Kind.ACTION, "action_id"),
+        connector_public_id=public_id_of(GoneObject.Kind.CONNECTOR, "connector_id"),
     )
     serializer_class = DeliverySerializer
     filterset_class = DeliveryFilter

@@ -97,6 +97,7 @@ def delete_action(action: Action) -> None:
         lock_fallbacks(row.space_id)
         _refuse_used(row)
         _record("action.delete", row, before=described(row))
+        remember_action(row)
         row.delete()
         bump_config_revision(row.space_id)
 
@@ -139,8 +140,8 @@ def _apply(row: Action, found: Findings, changes: ActionChanges) -> None:
             row.connector = connector = _lock_connector(row, changes.get("connector") or row.connector)
             row.lost_connector_id = ""
             row.params, _ = complete_params(connector, changes.get("params", row.params))
-    if "fallback" in changes:
             check_params(connector, row.params)
+    if "fallback" in changes:
         with found.gather():
             row.fallback = clean_fallback(row, changes["fallback"])
     row.enabled = changes.get("enabled", row.enabled)

@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from actions.models import FAILING_AFTER, Action
+from actions.models import FAILING_AFTER, GoneObject
 from actions.services.connectors import spaces_served
+from actions.services.gone import find_action, find_connector
 from actions.services.troubles import (
     Deaths,
     Example,
@@ -96,8 +97,7 @@ def own_event(
 
 
 def _dead(deaths: Deaths) -> IncomingEvent:
-    action = Action.objects.filter(pk=deaths.action_id).first()
-    connector = Connector.objects.filter(pk=deaths.connector_id or 0).first()
+    action, connector = find_action(deaths.action_id), find_connector(deaths.connector_id)
     return own_event(
         "switchyard.delivery.dead",
         subject=f"actions/{action.public_id}" if action else "",
@@ -157,5 +157,5 @@ def _examples(examples: Sequence[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def _connector(connector: Connector) -> dict[str, str]:
+def _connector(connector: Connector | GoneObject) -> dict[str, str]:
     return {"id": connector.public_id, "name": connector.name, "connector_type_id": connector.type}
