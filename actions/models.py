@@ -196,6 +196,11 @@ class Delivery(models.Model):
             ),
             models.Index(fields=["lease_until"], name="delivery_leased", condition=models.Q(state="leased")),
             models.Index(
+                fields=["expires_at"],
+                name="delivery_expiring",
+                condition=models.Q(state="pending") & models.Q(expires_at__isnull=False),
+            ),
+            models.Index(
                 fields=["action", "ordering_key", "id"],
                 name="delivery_behind_another",
                 condition=models.Q(ordering_key__gt="") & models.Q(due_at=None) & models.Q(state="pending"),
@@ -214,6 +219,30 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+
+class GoneObject(models.Model):
+    """An action or connector that was deleted: what is stored of it where deliveries still carry its key."""
+
+    class Kind(models.TextChoices):
+        ACTION = "action"
+        CONNECTOR = "connector"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    key = models.BigIntegerField(help_text="Key that it had.")
+    space = models.ForeignKey(
+        Space, on_delete=models.CASCADE, null=True, related_name="+", help_text="Null: it was preconfigured."
+    )
+    public_id = models.CharField(max_length=MAX_LENGTH)
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=64, blank=True, default="", help_text="Of a connector.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="gone_object_once")]
+        indexes = [models.Index(fields=["kind", "public_id"], name="gone_object_by_id")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class DeliveryJob(models.Model):
@@ -235,6 +264,7 @@ class DeliveryJob(models.Model):
     space = models.ForeignKey(Space, on_delete=models.CASCADE, related_name="delivery_jobs")
     kind = models.CharField(max_length=10, choices=Kind)
     filter = models.JSONField(default=dict, help_text="Which deliveries, as actions.services.browse has it.")
+    keys = models.JSONField(null=True, help_text="Keys of the actions and connectors whose IDs the filter names.")
     rate = models.PositiveIntegerField(help_text="Deliveries a second that are sent again.")
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     key = models.UUIDField(default=uuid.uuid4, help_text="Under which it was asked for: of one key there is one job.")
@@ -260,6 +290,11 @@ class DeliveryJob(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def changed(self) -> int:
+        """How many of those that matched had changed before their turn came; known once the job is done."""
+        return max(0, self.total - self.done - self.refused) if self.state == self.State.DONE else 0
 
 
 class EventLogEntry(models.Model):

@@ -42,7 +42,7 @@ class Circuit:
 
     ``streak`` counts successes in a row; failures count below zero. ``openings`` counts the times it opened without
     having closed for good. From ``next_trial_at`` on the next trial may begin: while one is under way, that is when
-    it counts as lost. ``failing_since`` is the first failure since the last success.
+    it counts as lost. ``failing_since`` is the first failure since the last success, ``failed_at`` the last failure.
     """
 
     state: CircuitState = CircuitState.CLOSED
@@ -51,6 +51,7 @@ class Circuit:
     next_trial_at: datetime | None = None
     failing_since: datetime | None = None
     resumed_at: datetime | None = None
+    failed_at: datetime | None = None
 
     @property
     def holds(self) -> bool:
@@ -104,7 +105,7 @@ def after_results(circuit: Circuit, tally: Tally, *, since: datetime, now: datet
     if tally.failed >= TRIP_SHARE * count and count >= SAMPLE:
         return _open(_failed(circuit, tally, now), now, wait)
     if tally.failed >= DEGRADED_SHARE * count:
-        return _degraded(replace(circuit, streak=0, failing_since=None))
+        return _degraded(replace(circuit, streak=0, failing_since=None, failed_at=now))
     streak = min(max(circuit.streak, 0) + 1, RECOVERED)
     if circuit.state is CircuitState.CLOSED:
         return replace(circuit, streak=1, failing_since=None)
@@ -146,6 +147,17 @@ def begin_trial(circuit: Circuit, now: datetime, longest: float) -> Circuit | No
         return None
     streak = circuit.streak if circuit.state is CircuitState.HALF_OPEN else 0
     return replace(circuit, state=CircuitState.HALF_OPEN, streak=streak, next_trial_at=now + timedelta(seconds=longest))
+
+
+def settle(circuit: Circuit, *, since: datetime, now: datetime) -> Circuit:
+    """Return the circuit closed, when it is degraded and nothing has failed for SETTLED.
+
+    ``since`` is when it came into its state. Failures in a row go on counting.
+    """
+    last = max(since, circuit.failed_at or since)
+    if circuit.state is not CircuitState.DEGRADED or now - last < SETTLED:
+        return circuit
+    return replace(circuit, state=CircuitState.CLOSED)
 
 
 def give_up(circuit: Circuit, now: datetime, patience: timedelta) -> Circuit:
@@ -203,7 +215,7 @@ def _after_trial(circuit: Circuit, tally: Tally, now: datetime, wait: float) -> 
 def _failed(circuit: Circuit, tally: Tally, now: datetime) -> Circuit:
     streak = max(min(circuit.streak, 0) - tally.failed, -_LONGEST_STREAK)
     failing_since = None if tally.succeeded else circuit.failing_since
-    return replace(circuit, streak=streak, failing_since=failing_since or now)
+    return replace(circuit, streak=streak, failing_since=failing_since or now, failed_at=now)
 
 
 def _degraded(circuit: Circuit) -> Circuit:

@@ -80,6 +80,7 @@ class Connector(models.Model):
     next_trial_at = models.DateTimeField(null=True, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False, help_text="First failure since the last success.")
     resumed_at = models.DateTimeField(null=True, editable=False, help_text="When held deliveries began to go out.")
+    failed_at = models.DateTimeField(null=True, editable=False, help_text="Last failure that was counted.")
     max_concurrency = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="Messages under way at once, per worker; empty: as the installation has it."
     )
@@ -127,6 +128,7 @@ class Connector(models.Model):
             next_trial_at=self.next_trial_at,
             failing_since=self.failing_since,
             resumed_at=self.resumed_at,
+            failed_at=self.failed_at,
         )
 
     @circuit.setter
@@ -137,6 +139,7 @@ class Connector(models.Model):
         self.next_trial_at = circuit.next_trial_at
         self.failing_since = circuit.failing_since
         self.resumed_at = circuit.resumed_at
+        self.failed_at = circuit.failed_at
 
 
 class StatusChange(models.Model):

@@ -320,7 +320,6 @@ SPECTACULAR_SETTINGS = {
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
         "DeliveryStateEnum": "actions.models.Delivery.State",
         "DeliveryJobStateEnum": "actions.models.DeliveryJob.State",
-        "SourceStatusEnum": "rules.models.SourceStatus",
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

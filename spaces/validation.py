@@ -1,5 +1,6 @@
 """Checks that the services of every app share: each returns the clean value or raises InvalidInput."""
 
+import json
 import math
 import re
 import unicodedata
@@ -125,15 +126,23 @@ def check_storable(value: Any, pointer: str) -> None:
         raise InvalidInput(errors)
 
 
-def parse_model(model: type[ModelT], value: Any, pointer: str, *, context: Any = None) -> ModelT:
+def parse_model(
+    model: type[ModelT], value: Any, pointer: str, *, context: Any = None, is_strict: bool = False
+) -> ModelT:
     """Return ``value`` as a ``model``; raise InvalidInput that says for each field what is wrong.
 
-    The error carries no input: neither in its texts nor as a chained exception.
+    With ``is_strict`` it is JSON that can be stored, and its types are taken as they are: ``"1"`` is no number. The
+    error carries no input: neither in its texts nor as a chained exception.
     """
     try:
+        if is_strict:
+            return model.model_validate_json(json.dumps(value), context=context, strict=True)
         return model.model_validate(value, context=context)
     except ModelError as error:
         details = error.errors(include_url=False, include_input=False)
+    # A list all of whose items are refused is also too short, which is no news.
+    parents = {detail["loc"][:-1] for detail in details}
+    details = [each for each in details if each["type"] != "too_short" or each["loc"] not in parents]
     raise InvalidInput(FieldError(extend(pointer, *detail["loc"]), _describe(detail)) for detail in details)
 
 
@@ -152,6 +161,20 @@ def _describe(detail: ErrorDetails) -> str:
             return "Give an object of fields and values."
         case "value_error" | "assertion_error":
             return str(detail["ctx"]["error"])
+        case "list_type" | "tuple_type" | "set_type" | "frozen_set_type":
+            return "Give a list."
+        case "int_type" | "int_parsing" | "int_from_float":
+            return "Give a whole number."
+        case "float_type" | "float_parsing":
+            return "Give a number."
+        case "bool_type" | "bool_parsing":
+            return "Give true or false."
+        case "too_short":
+            return f"Give at least {detail['ctx']['min_length']}."
+        case "too_long":
+            return f"Give at most {detail['ctx']['max_length']}."
+        case "string_type":
+            return "Give a string."
         case _:
             return f"{detail['msg']}."
 

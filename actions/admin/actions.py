@@ -17,7 +17,7 @@ from actions.policy import RetryPolicy
 from actions.services import create_action, delete_action, update_action
 from connectors.models import Connector
 from connectors.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, display
+from spaces.admin.base import BooleanRadioFilter, display, number_in
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
 from spaces.admin.filters import AutocompleteFilter, RelatedFilter
 from spaces.admin.markup import json_block, list_link, object_link
@@ -232,7 +232,8 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
         """Return the connector that the request names, else the action's."""
         named = request.POST.get("connector") or request.GET.get("connector") or ""
         offered = self._offered(request, action.space_id if action else None)
-        found = offered.filter(pk=int(named)).first() if named.isdecimal() else None
+        key = number_in(named)
+        found = offered.filter(pk=key).first() if key is not None else None
         return found or (action.connector if action else None)
 
     def _offered(self, request: HttpRequest, space_id: int | None) -> QuerySet[Connector]:

@@ -26,6 +26,7 @@ from spaces.admin.read_only import HotTableAdmin
 from spaces.admin.scoping import scoped
 from spaces.errors import InvalidInput, ReadOnly
 from spaces.models import Space
+from spaces.validation import reject
 
 # What a list can be narrowed by, and what it is to a job.
 _FILTERS: Final[Mapping[str, str]] = {
@@ -34,10 +35,14 @@ _FILTERS: Final[Mapping[str, str]] = {
     "rule_id__exact": "rule",
     "event_id__exact": "event",
     "event_type": "event_type",
+    "created_at__gte": "since",
+    "created_at__lt": "until",
     "finished_at__gte": "finished_since",
     "finished_at__lt": "finished_until",
     "q": "search",
 }
+_HAS_NO_END: Final = "finished_at__isnull"
+_TITLES: Final[Mapping[str, str]] = {_HAS_NO_END: "By finished at: has date / no date"}
 _NAMED: Final = ("action", "connector")
 _SPACE: Final = "space__id__exact"
 _NO_FILTERS: Final = ("p", "o", "e", "all", "_facets", "_changelist_filters")
@@ -63,7 +68,9 @@ class EditForm(forms.Form):
     """Another message in place of the one that was sent."""
 
     message = MessageField(
-        widget=CodeArea(rows=16), help_text="It is sent as it stands: what looks like a template is text here."
+        widget=CodeArea(rows=16),
+        help_text="It is sent as it stands: what looks like a template is text here. "
+        "A field that is taken out keeps what it was.",
     )
 
 
@@ -162,7 +169,7 @@ class DeadLettersAdmin(HotTableAdmin):
         refusal, wanted = "" if space else "Filter the list by one space first.", DeliveryFilter()
         if space is not None:
             try:
-                wanted = read_filter(kind, self._wanted(request))
+                wanted = read_filter(kind, self._wanted(request, kind))
             except InvalidInput as invalid:
                 refusal = " ".join(error.detail for error in invalid.errors)
         form = JobForm(request.POST if request.method == "POST" else None, initial={"key": uuid.uuid4()})
@@ -193,7 +200,7 @@ class DeadLettersAdmin(HotTableAdmin):
             return chosen_space(request, spaces)
         return spaces.filter(pk=int(named)).first() if named.isdecimal() and len(named) < _LONGEST_KEY else None
 
-    def _wanted(self, request: HttpRequest) -> dict[str, object]:
+    def _wanted(self, request: HttpRequest, kind: str) -> dict[str, object]:
         """Return what the list is narrowed to as a job's filter; raise InvalidInput for what no job can take."""
         wanted: dict[str, object] = {}
         for name, value in request.GET.dict().items():
@@ -207,8 +214,10 @@ class DeadLettersAdmin(HotTableAdmin):
                 is_key = str(value).isdecimal() and len(value) < _LONGEST_KEY
                 row = scoped(model).row(request, value) if is_key else None
                 wanted[relation] = row.public_id if row is not None else value
-            else:
-                wanted[name] = value
+            elif name != _HAS_NO_END or (value in ("True", "1")) is (kind == DeliveryJob.Kind.REPLAY):
+                raise reject(
+                    "/filter", f"Take the filter “{_TITLES.get(name, name)}” out of the list: no job can be about it."
+                )
         return wanted
 
     def _done(

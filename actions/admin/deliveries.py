@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -14,7 +14,7 @@ from actions.admin.event_log import OUTCOME_LABELS
 from actions.models import Delivery, EventLogEntry
 from actions.services.browse import successors_of
 from connectors.outcomes import Reason
-from spaces.admin.base import ChoicesDropdownFilter, display
+from spaces.admin.base import ChoicesDropdownFilter, display, number_in
 from spaces.admin.filters import AutocompleteFilter, RelatedFilter, WordFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link, named_link, page_link, seconds
 from spaces.admin.scoping import OF_RECORDS, scoped
@@ -42,6 +42,16 @@ class EventFilter(WordFilter):
 
     title = "event number"
     parameter_name = "event_id__exact"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the deliveries of this event."""
+        word = self.value()
+        if word and number_in(word) is None:
+            messages.warning(
+                request, "Here an event is found by its number. Search for its CloudEvents id in the list of events."
+            )
+            return queryset.none()
+        return super().queryset(request, queryset)
 
 
 class EventTypeFilter(WordFilter):
@@ -174,9 +184,9 @@ class DeliveryAdmin(DeadLettersAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find by number, or by the words of a search."""
-        if search_term.isdecimal():
-            number = int(search_term)
-            return queryset.filter(Q(pk=number) | Q(event_id=number)), False
+        if (number := number_in(search_term)) is not None:
+            found = Q(pk=number) | Q(event_id=number) | Q(last_detail__icontains=search_term)
+            return queryset.filter(found), False
         return super().get_search_results(request, queryset, search_term)
 
     def change_view(
@@ -188,9 +198,9 @@ class DeliveryAdmin(DeadLettersAdmin):
 
 
 def _attempts(request: HttpRequest, object_id: str) -> dict[str, Any]:
-    if not object_id.isdecimal():
+    if (number := number_in(object_id)) is None:
         return {}
-    entries = scoped(EventLogEntry).plain(request).filter(delivery_id=int(object_id)).order_by("pk")
+    entries = scoped(EventLogEntry).plain(request).filter(delivery_id=number).order_by("pk")
     return {"attempts": [_shown(entry) for entry in entries[:SHOWN_ENTRIES]]}
 
 

@@ -9,7 +9,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from actions.models import EventLogEntry
-from spaces.admin.base import ChoicesDropdownFilter, display
+from spaces.admin.base import ChoicesDropdownFilter, display, number_in
 from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link, page_link, seconds
 from spaces.admin.read_only import HotTableAdmin
@@ -106,6 +106,6 @@ class EventLogAdmin(HotTableAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find by the number of a delivery, or by the words of a search."""
-        if search_term.isdecimal():
-            return queryset.filter(Q(delivery_id=int(search_term))), False
+        if (number := number_in(search_term)) is not None:
+            return queryset.filter(Q(delivery_id=number) | Q(message__icontains=search_term)), False
         return super().get_search_results(request, queryset, search_term)

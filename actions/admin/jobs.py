@@ -1,7 +1,7 @@
 """The console's pages of bulk jobs."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +12,7 @@ from actions.models import DeliveryJob
 from actions.services.jobs import cancel_job, pause_job, resume_job
 from spaces.admin.base import ActionVariant, BaseDialogForm, ChoicesDropdownFilter, action, display
 from spaces.admin.filters import RelatedFilter
-from spaces.admin.markup import json_block, label
+from spaces.admin.markup import EMPTY, json_block, label
 from spaces.admin.read_only import ReadOnlyAdmin
 from spaces.admin.scoping import OF_RECORDS
 from spaces.errors import ReadOnly
@@ -23,6 +23,11 @@ _STATES = {
     DeliveryJob.State.PAUSED.value: "warning",
     DeliveryJob.State.DONE.value: "success",
     DeliveryJob.State.CANCELLED.value: "danger",
+}
+
+_OFFERED: Final[Mapping[str, Collection[str]]] = {
+    DeliveryJob.State.RUNNING.value: ("pause", "cancel"),
+    DeliveryJob.State.PAUSED.value: ("resume", "cancel"),
 }
 
 
@@ -41,9 +46,29 @@ class DeliveryJobAdmin(ReadOnlyAdmin):
     actions = None
     actions_detail: ClassVar = ["pause", "resume", "cancel"]
     fieldsets = [
-        (None, {"fields": ["kind", "state_on_page", "progress", "refused", "last_refusal", "rate", "space"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "kind",
+                    "state_on_page",
+                    "progress",
+                    "refused",
+                    "last_refusal",
+                    "changed_meanwhile",
+                    "pace",
+                    "space",
+                ]
+            },
+        ),
         ("Asked for", {"fields": ["filter_block", "created_by", ("created_at", "finished_at")]}),
     ]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[Any]:
+        """Return the buttons of a job's page: those that mean something in its state."""
+        job = self.row(request, object_id)
+        offered = _OFFERED.get(job.state, ()) if job is not None else ()
+        return [each for each in super().get_actions_detail(request, object_id) if each.action_name in offered]
 
     @display(description="Job")
     def number(self, job: DeliveryJob) -> str:
@@ -64,6 +89,16 @@ class DeliveryJobAdmin(ReadOnlyAdmin):
     def progress(self, job: DeliveryJob) -> str:
         """How many are done of those that matched."""
         return f"{job.done:,} of {job.total:,}"
+
+    @display(description="Changed meanwhile")
+    def changed_meanwhile(self, job: DeliveryJob) -> str:
+        """How many no longer matched when their turn came."""
+        return f"{job.changed:,}" if job.state == DeliveryJob.State.DONE else EMPTY
+
+    @display(description="Rate")
+    def pace(self, job: DeliveryJob) -> str:
+        """How many a second are sent again."""
+        return f"{job.rate} a second" if job.kind == DeliveryJob.Kind.REPLAY else EMPTY
 
     @display(description="Which deliveries")
     def filter_block(self, job: DeliveryJob) -> SafeString:

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django_filters import CharFilter, ChoiceFilter, Filter, FilterSet, IsoDateTimeFilter
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -17,13 +17,14 @@ from actions.api.jobs_serializers import (
     ReplayRequestSerializer,
 )
 from actions.api.serializers import DeliverySerializer, EventLogEntrySerializer
-from actions.models import REASONS, Action, Delivery, DeliveryJob, EventLogEntry
+from actions.models import REASONS, Delivery, DeliveryJob, EventLogEntry, GoneObject
 from actions.services import browse, jobs
 from actions.services.cancel import cancel_delivery
 from actions.services.edit import replay_changed
+from actions.services.gone import public_id_of
 from actions.services.replay import replay_delivery
-from connectors.models import Connector
 from spaces.api.bulk import KeysSerializer, ResultSerializer, answer_each
+from spaces.api.checked import takes_no_body
 from spaces.api.problems import InvalidQuery
 from spaces.api.queries import KeyFilter, NewestFirst
 from spaces.api.scope import SpaceScoped
@@ -83,18 +84,18 @@ class HistorySerializer(DeliverySerializer):
 class ChangedMessageSerializer(StrictSerializer):
     """The message in place of the former."""
 
-    message = serializers.DictField(help_text="As the connector type's `params_schema` says, without templates.")
+    message = serializers.DictField(
+        help_text="As the connector type's `params_schema` says, without templates. A field that is left out keeps "
+        "what the former message has; one that is sent replaces the whole field."
+    )
 
 
 class DeliveryViewSet(RecordViewSet[Delivery]):
     """Events on their way through actions."""
 
-    # Subqueries, because a join would lose the deliveries whose action or connector is gone.
     queryset = Delivery.objects.annotate(
-        action_public_id=Subquery(Action.objects.order_by().filter(pk=OuterRef("action_id")).values("public_id")),
-        connector_public_id=Subquery(
-            Connector.objects.order_by().filter(pk=OuterRef("connector_id")).values("public_id")
-        ),
+        action_public_id=public_id_of(GoneObject.Kind.ACTION, "action_id"),
+        connector_public_id=public_id_of(GoneObject.Kind.CONNECTOR, "connector_id"),
     )
     serializer_class = DeliverySerializer
     filterset_class = DeliveryFilter
@@ -121,7 +122,7 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
         row.successors = list(browse.successors_of(row).values_list("pk", flat=True))
         return Response(self.get_serializer(row).data)
 
-    @extend_schema(request=None, responses=DeliverySerializer)
+    @takes_no_body(DeliverySerializer)
     @action(detail=True, methods=["post"], url_path="replay")
     def replay(self, request: Request, **kwargs: Any) -> Response:
         """Puts what was delivered or is dead back into the queue: the same message, the same `webhook-id`."""
@@ -152,7 +153,7 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
         """Each is sent again or refused on its own; the answer has one result for each id, in the order sent."""
         return answer_each(self, self._keys(request), replay_delivery)
 
-    @extend_schema(request=None, responses=DeliverySerializer)
+    @takes_no_body(DeliverySerializer)
     @action(detail=True, methods=["post"], url_path="cancel")
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         """What waits ends dead at once; what is being tried ends with the try, unless that succeeds."""
@@ -198,19 +199,19 @@ class _JobViewSet(ListModelMixin, RetrieveModelMixin, SpaceScoped[DeliveryJob]):
         """Return the space's jobs of this kind."""
         return super().narrow(rows, space).filter(kind=self.kind)
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="cancel")
     def cancel(self, request: Request, **kwargs: Any) -> Response:
         """Stops the job for good; what it has done stays done."""
         return self._show(jobs.cancel_job(self.get_object()))
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="pause")
     def pause(self, request: Request, **kwargs: Any) -> Response:
         """Stops the job until it is resumed."""
         return self._show(jobs.pause_job(self.get_object()))
 
-    @extend_schema(request=None, responses=DeliveryJobSerializer)
+    @takes_no_body(DeliveryJobSerializer)
     @action(detail=True, methods=["post"], url_path="resume")
     def resume(self, request: Request, **kwargs: Any) -> Response:
         """Lets a paused job go on from where it stopped."""

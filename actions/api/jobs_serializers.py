@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from actions.models import REASONS, Delivery, DeliveryJob
@@ -53,7 +54,12 @@ class DeliveryJobSerializer(serializers.ModelSerializer[DeliveryJob]):
     """A bulk job and how far it has come."""
 
     filter = serializers.DictField(help_text="Which deliveries it is about.")
+    rate = serializers.SerializerMethodField(help_text="Deliveries a second; null for a cancellation, which has none.")
     left = serializers.SerializerMethodField(help_text="How many it still has to look at, at most.")
+    changed = Whole(
+        read_only=True,
+        help_text="How many matched when it was made and no more when their turn came; told once it is done.",
+    )
 
     class Meta:
         model = DeliveryJob
@@ -66,6 +72,7 @@ class DeliveryJobSerializer(serializers.ModelSerializer[DeliveryJob]):
             "total",
             "done",
             "refused",
+            "changed",
             "left",
             "last_refusal",
             "created_by",
@@ -73,6 +80,10 @@ class DeliveryJobSerializer(serializers.ModelSerializer[DeliveryJob]):
             "finished_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field({"type": ["integer", "null"]})
+    def get_rate(self, job: Any) -> int | None:
+        return job.rate if job.kind == DeliveryJob.Kind.REPLAY else None
 
     def get_left(self, job: Any) -> int:
         if job.finished_at is not None:

@@ -102,12 +102,12 @@ class ActionSerializer(ObjectSerializer[Action]):
 
 
 class DeliverySerializer(serializers.ModelSerializer[Delivery]):
-    """One event through one action. What it names may be gone: an action or connector is then null."""
+    """One event through one action. An action or connector that was deleted keeps its ID here."""
 
     event = Whole(source="event_id", help_text="Key of the event.")
     rule = Text(source="rule_id", help_text="ID of the rule.")
-    action = Text(source="action_public_id", allow_null=True, help_text="ID of the action.")
-    connector = Text(source="connector_public_id", allow_null=True, help_text="ID of the connector.")
+    action = Text(source="action_public_id", allow_null=True, help_text="ID that the action has or had.")
+    connector = Text(source="connector_public_id", allow_null=True, help_text="ID that the connector has or had.")
     former = serializers.SerializerMethodField(help_text="Key of the delivery that it takes over from, or null.")
     last_reason = serializers.ChoiceField(REASONS, allow_blank=True, read_only=True, help_text="Empty before a try.")
     message = serializers.JSONField(help_text="The rendered params.")

@@ -14,6 +14,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from pydantic import ValidationError
 
 from actions.engine import leases
+from actions.engine.expiry import expired_detail
 from actions.engine.flow import Flow
 from actions.engine.gate import Gate
 from actions.engine.leases import Leased
@@ -167,10 +168,11 @@ class Lane(threading.Thread):
         """Deliver one batch, or wait for one; False when there was none for a while or the lane has to end."""
         if self.is_idle:
             self._tell_status(is_last=True)
+        rest = self._rest() if self.is_idle else 0.0
         with self._changed:
             if not (self._handed_over or self._woken or self._stopping):
-                self._changed.wait(self._gate.rest(_IDLE))
-                if self._gate.is_due():
+                self._changed.wait(self._gate.rest(rest))
+                if self._gate.is_due() or rest < _IDLE:
                     self._woken = True
             if self._stopping or not (self._handed_over or self._woken):
                 return False
@@ -190,6 +192,11 @@ class Lane(threading.Thread):
         if self._watch.is_trial:
             self._tell_status(is_last=True)
         return not self._stopping
+
+    def _rest(self) -> float:
+        """Return the seconds to wait for work: to what falls due before the next sweep, which is soon at a rate."""
+        wait = leases.next_due(self.connector_id, settings.SWEEP_SECONDS)
+        return _IDLE if wait is None else min(max(wait, GLANCE), _IDLE)
 
     def _may_send(self, connector: Connector) -> bool:
         """Whether something may be sent now; if not, the lane ends, or has waited for its turn."""
@@ -359,9 +366,7 @@ def _message(delivery: Leased, connector_type: AnyConnectorType) -> AnyMessage |
     if not delivery.action_id:
         return Outcome(delivery.id, Reason.BAD_CONFIG, "The action was deleted.")
     if delivery.expires_at is not None and delivery.expires_at <= datetime.now(UTC):
-        return Outcome(
-            delivery.id, Reason.EXPIRED, f"It was pointless after {delivery.expires_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
+        return Outcome(delivery.id, Reason.EXPIRED, expired_detail(delivery.expires_at))
     try:
         params = connector_type.params_model.model_validate(delivery.message)
     except ValidationError as error:

@@ -124,6 +124,22 @@ def _claim(connector_id: int, limit: int, lost_leases: int) -> list[Leased]:
     return [_leased(row, policies.get(row[5], _GONE), token) for row in sorted(rows)]
 
 
+def next_due(connector_id: int, within: float) -> float | None:
+    """Return the seconds until the connector's next delivery is due, 0 or less: now; None if not within so many."""
+    if connection.vendor == "postgresql":
+        wait = "extract(epoch FROM due_at - now())::float8"
+    else:
+        wait = "(julianday(due_at) - julianday('now')) * 86400.0"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {wait} FROM {_TABLE} WHERE connector_id = %s AND state = 'pending' "  # noqa: S608  constant names
+            f"AND due_at <= {now_plus()} ORDER BY due_at LIMIT 1",
+            [connector_id, within],
+        )
+        row = cursor.fetchone()
+    return None if row is None else float(row[0])
+
+
 def _leased(row: tuple[Any, ...], policy: tuple[str, int, Policy], token: uuid.UUID) -> Leased:
     (
         key,

@@ -13,7 +13,7 @@ from actions.engine.clock import now_plus
 from actions.engine.endings import after_failures
 from actions.engine.leases import Leased
 from actions.engine.schedule import next_try
-from actions.models import Delivery
+from actions.models import Action, Delivery
 from actions.signals import answered
 from connectors.outcomes import Outcome, Reason
 
@@ -60,21 +60,44 @@ def record(finished: Sequence[Finished]) -> int:
     return len(finished) - len(held)
 
 
-def _next(delivery: Leased, outcome: Outcome) -> _Transition:
+def _next(delivery: Leased, outcome: Outcome, max_attempts: int) -> _Transition:
     if outcome.reason.is_ok:
         return _Transition(State.DELIVERED)
     tries = delivery.attempts + 1 - delivery.replayed_from
     chance = random.random()  # noqa: S311  spreads load, guards nothing
-    delay = next_try(tries, delivery.max_attempts, outcome, chance, delivery.policy.retry)
+    delay = next_try(tries, max_attempts, outcome, chance, delivery.policy.retry)
     return _Transition(State.DEAD) if delay is None else _Transition(State.PENDING, delay)
 
 
 def _update(finished: Sequence[Finished]) -> set[int]:
     """Move the rows whose lease is still held; return their keys."""
-    rows = [(item.delivery, item.outcome, _next(item.delivery, item.outcome)) for item in finished]
+    limits = _present_limits(finished)
+    rows = [
+        (
+            item.delivery,
+            item.outcome,
+            _next(item.delivery, item.outcome, limits.get(_action_of(item), item.delivery.max_attempts)),
+        )
+        for item in finished
+    ]
     if connection.vendor == "postgresql":
         return _update_postgresql(rows)
     return _update_sqlite(rows)
+
+
+def _present_limits(finished: Sequence[Finished]) -> dict[tuple[int, str], int]:
+    """Return how many tries the actions of those that failed give now, which may be others than at the lease."""
+    failed = {_action_of(item) for item in finished if not item.outcome.reason.is_ok}
+    if not failed:
+        return {}
+    spaces, public_ids = zip(*failed, strict=True)
+    found = Action.objects.filter(space__in=set(spaces), public_id__in=set(public_ids))
+    limits = found.order_by().values_list("space_id", "public_id", "max_attempts")
+    return {(space_id, public_id): limit for space_id, public_id, limit in limits}
+
+
+def _action_of(finished: Finished) -> tuple[int, str]:
+    return finished.delivery.space_id, finished.delivery.action_id
 
 
 Row = tuple[Leased, Outcome, _Transition]

@@ -8,6 +8,7 @@ from django.utils import timezone
 from actions.models import Action
 from actions.policy import MAX_ATTEMPTS
 from actions.services.fallbacks import clean_fallback, lock_fallbacks
+from actions.services.gone import remember_action
 from actions.services.params import check_params, complete_params
 from actions.services.policies import PolicyChanges, apply_policy, described_policy
 from connectors.models import Connector
@@ -96,6 +97,7 @@ def delete_action(action: Action) -> None:
         lock_fallbacks(row.space_id)
         _refuse_used(row)
         _record("action.delete", row, before=described(row))
+        remember_action(row)
         row.delete()
         bump_config_revision(row.space_id)
 

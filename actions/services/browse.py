@@ -1,6 +1,7 @@
 """Find deliveries: what lists, searches and bulk jobs can be narrowed to."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -8,7 +9,7 @@ from django.db.models import Max, Q, QuerySet
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from actions import occasions
-from actions.models import Action, Delivery
+from actions.models import Action, Delivery, GoneObject
 from connectors.models import Connector
 from connectors.outcomes import Reason
 from spaces.public_ids import MAX_LENGTH
@@ -20,6 +21,10 @@ _LARGEST_KEY: Final = 2**63 - 1
 # Keys are given out in the order of time but for transactions that run side by side, none of them for longer.
 _SLACK: Final = timedelta(minutes=5)
 _FEW: Final = 1000
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
+
+Keys = Mapping[str, Sequence[int]]
 
 
 def _in_utc(time: datetime) -> datetime:
@@ -64,10 +69,38 @@ class DeliveryFilter(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+def keys_named(space_id: int, wanted: DeliveryFilter) -> Keys:
+    """Return the keys of the actions and connectors whose ids are demanded, those that were deleted among them."""
+    keys: dict[str, list[int]] = {}
+    if wanted.action is not None:
+        found = Action.objects.filter(space=space_id, public_id=wanted.action)
+        keys["action"] = [*found.values_list("pk", flat=True), *_gone_keys("action", space_id, wanted.action)]
+    if wanted.connector is not None:
+        usable = Connector.objects.filter(Q(space=space_id) | Q(space=None), public_id=wanted.connector)
+        keys["connector"] = [
+            *usable.values_list("pk", flat=True),
+            *_gone_keys("connector", space_id, wanted.connector),
+        ]
+    return keys
+
+
+def _gone_keys(kind: str, space_id: int, public_id: str) -> QuerySet[GoneObject, int]:
+    gone = GoneObject.objects.filter(Q(space=space_id) | Q(space=None), kind=kind, public_id=public_id)
+    return gone.values_list("key", flat=True)
+
+
 def matching(
-    rows: QuerySet[Delivery], space_id: int, wanted: DeliveryFilter, *, newest: int | None = None
+    rows: QuerySet[Delivery],
+    space_id: int,
+    wanted: DeliveryFilter,
+    *,
+    newest: int | None = None,
+    keys: Keys | None = None,
 ) -> QuerySet[Delivery]:
-    """Narrow deliveries of the space to those wanted; ``newest`` is the key that a search goes back from."""
+    """Narrow deliveries of the space to those wanted; ``newest`` is the key that a search goes back from.
+
+    ``keys`` is what ``keys_named`` returned before, for what the ids of the filter named then.
+    """
     plain: dict[str, Any] = {
         "state": wanted.state,
         "last_reason": wanted.reason,
@@ -81,12 +114,8 @@ def matching(
     rows = rows.filter(**{lookup: value for lookup, value in plain.items() if value is not None})
     rows = _within(rows, space_id, wanted)
     # Keys, found beforehand: with a join PostgreSQL sorts all that match before it knows the first page.
-    if wanted.action is not None:
-        found = Action.objects.filter(space=space_id, public_id=wanted.action)
-        rows = rows.filter(action__in=list(found.values_list("pk", flat=True)))
-    if wanted.connector is not None:
-        usable = Connector.objects.filter(Q(space=space_id) | Q(space=None), public_id=wanted.connector)
-        rows = rows.filter(connector__in=list(usable.values_list("pk", flat=True)))
+    for name, found in (keys_named(space_id, wanted) if keys is None else keys).items():
+        rows = rows.filter(**{f"{name}__in": found})
     if wanted.event_type is not None:
         rows = rows.filter(event_id__in=occasions.source().events_of_type(space_id, wanted.event_type))
     if wanted.search is not None or wanted.event_type is not None:
@@ -99,10 +128,10 @@ def _within(rows: QuerySet[Delivery], space_id: int, wanted: DeliveryFilter) -> 
     """Narrow by keys what is narrowed by times: lists go by keys, and would be walked through up to those times."""
     newest = Delivery.objects.aggregate(newest=Max("pk"))["newest"] or 0 if wanted.any_time else 0
     if wanted.since is not None:
-        rows = rows.filter(pk__gte=_first_made(wanted.since - _SLACK, newest))
+        rows = rows.filter(pk__gte=_first_made(_shifted(wanted.since, -_SLACK), newest))
     ends = [time for time in (wanted.until, wanted.finished_until) if time is not None]  # none ends before it is made
     if ends:
-        rows = rows.filter(pk__lte=_first_made(min(ends) + _SLACK, newest))
+        rows = rows.filter(pk__lte=_first_made(_shifted(min(ends), _SLACK), newest))
     if wanted.finished_since is not None and wanted.state == Delivery.State.DEAD:
         ended = Delivery.objects.filter(space=space_id, state=wanted.state, finished_at__gte=wanted.finished_since)
         if wanted.finished_until is not None:
@@ -110,6 +139,14 @@ def _within(rows: QuerySet[Delivery], space_id: int, wanted: DeliveryFilter) -> 
         keys = list(ended.order_by("finished_at").values_list("pk", flat=True)[: _FEW + 1])
         rows = rows.filter(pk__in=keys) if len(keys) <= _FEW else rows
     return rows
+
+
+def _shifted(time: datetime, by: timedelta) -> datetime:
+    """Return the time so much later, or where the calendar ends."""
+    try:
+        return time + by
+    except OverflowError:
+        return _LATEST if by > timedelta() else _EARLIEST
 
 
 def _first_made(time: datetime, newest: int) -> int:
@@ -128,7 +165,7 @@ def _first_made(time: datetime, newest: int) -> int:
 
 def _words(search: str) -> Q:
     if search.isdecimal() and search.isascii() and int(search[:20]) <= _LARGEST_KEY:
-        return Q(pk=int(search)) | Q(event_id=int(search))
+        return Q(pk=int(search)) | Q(event_id=int(search)) | Q(last_detail__icontains=search)
     try:
         return Q(webhook_id=uuid.UUID(search))
     except ValueError:

@@ -9,6 +9,7 @@ from actions import bulk
 from actions.engine import log
 from actions.engine.fallbacks import make_fallbacks
 from actions.models import Action, Delivery, EventLogEntry
+from actions.services.gone import remember_connector
 from connectors.circuit import CircuitState
 from connectors.models import Connector, Status, StatusChange
 from connectors.outcomes import Reason
@@ -32,6 +33,7 @@ def part_with_connector(gone: Connector, replacement: Connector | None) -> None:
     Deliveries that a worker is sending at this moment are recorded as they turn out; their next try, where they have
     one, goes through the replacement, or ends them.
     """
+    remember_connector(gone)
     actions = list(Action.objects.select_for_update().filter(connector=gone).order_by("pk"))
     _record_changes(actions, gone, replacement)
     users = Action.objects.filter(pk__in=[action.pk for action in actions])

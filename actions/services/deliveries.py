@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from actions import bulk
 from actions.engine import leases, log, ordering
 from actions.engine.clock import database_time, now_plus
+from actions.engine.expiry import end_expired
 from actions.engine.fallbacks import make_fallbacks
 from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
@@ -148,8 +149,9 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
 
 
 def sweep_deliveries() -> None:
-    """End the leases of vanished workers, and wake a worker for each connector that has deliveries due."""
+    """End the leases of vanished workers and what has expired; wake workers for the connectors with deliveries due."""
     leases.reclaim_expired()
+    end_expired()
     ordering.let_stalled_go()
     for connector_id in _due_connectors():
         wake(DELIVER, connector_id)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from actions.engine.clock import database_time
 from actions.models import Delivery, DeliveryJob
-from actions.services.browse import DeliveryFilter, matching
+from actions.services.browse import DeliveryFilter, Keys, keys_named, matching
 from actions.services.cancel import cancel_rows
 from actions.services.replay import ENDED, replay_rows
 from actions.wakeups import wake
@@ -46,9 +46,9 @@ def read_filter(kind: str, wanted: dict[str, object]) -> DeliveryFilter:
     return parsed
 
 
-def count_matching(space: Space, wanted: DeliveryFilter) -> int:
+def count_matching(space: Space, wanted: DeliveryFilter, keys: Keys | None = None) -> int:
     """Return how many deliveries match now."""
-    return matching(Delivery.objects.filter(space=space), space.pk, wanted).order_by().count()
+    return matching(Delivery.objects.filter(space=space), space.pk, wanted, keys=keys).order_by().count()
 
 
 def start_job(
@@ -61,18 +61,21 @@ def start_job(
     clean_number(rate, "/rate", 1, HIGHEST_RATE)
     try:
         with transaction.atomic():
+            keys = keys_named(space.pk, wanted)
             job = DeliveryJob.objects.create(
                 space=space,
                 kind=kind,
                 filter=wanted.stored(),
+                keys=keys,
                 rate=rate,
                 key=key or uuid.uuid4(),
-                total=count_matching(space, wanted),
+                total=count_matching(space, wanted, keys),
                 last=Delivery.objects.aggregate(last=Max("pk"))["last"] or 0,
                 created_by=audit.current_actor().name[:255],
             )
             job.refresh_from_db(fields=["created_at"])
-            _record(f"delivery.bulk_{kind}", job, after={"filter": job.filter, "total": job.total, "rate": rate})
+            pace = {"rate": rate} if kind == Kind.REPLAY else {}
+            _record(f"delivery.bulk_{kind}", job, after={"filter": job.filter, "total": job.total, **pace})
             transaction.on_commit(lambda: wake(WORK))
     except IntegrityError:
         if key is None or (same := DeliveryJob.objects.filter(space=space, key=key).first()) is None:
@@ -147,7 +150,9 @@ def _left(job: DeliveryJob) -> QuerySet[Delivery]:
     if job.kind == Kind.REPLAY:
         # What ended later was not asked for; of what this job sent again, nothing is met a second time.
         rows = rows.filter(finished_at__lte=job.created_at)
-    return matching(rows, job.space_id, DeliveryFilter.model_validate(job.filter), newest=job.last)
+    wanted = DeliveryFilter.model_validate(job.filter)
+    # Whatever has become of what the ids named when it was asked for.
+    return matching(rows, job.space_id, wanted, newest=job.last, keys=job.keys)
 
 
 def _carry_out(job: DeliveryJob, rows: list[Delivery], begin: datetime) -> None:

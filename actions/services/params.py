@@ -35,7 +35,7 @@ def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[
     except (UnknownConnectorType, InvalidInput) as error:
         raise reject("/connector", f'The connector "{connector.public_id}" must be repaired first. {error}') from None
     check_storable(params, "/params")
-    parsed: Params = parse_model(connector_type.params_model, params, "/params")
+    parsed: Params = parse_model(connector_type.params_model, params, "/params", is_strict=True)
     whole = parsed.model_dump(mode="json")
     compiled = compile_params(
         whole,

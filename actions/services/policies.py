@@ -46,7 +46,7 @@ def described_policy(row: Action) -> dict[str, Any]:
 
 def _clean_retry(value: Any) -> dict[str, Any]:
     check_storable(value, "/retry")
-    return parse_model(RetryPolicy, value, "/retry").model_dump(mode="json", exclude_defaults=True)
+    return parse_model(RetryPolicy, value, "/retry", is_strict=True).model_dump(mode="json", exclude_defaults=True)
 
 
 def _clean_timeout(seconds: float | None) -> float | None:

@@ -18,7 +18,7 @@ from connectors.steps import Step
 from spaces.admin.base import BaseDialogForm, action
 from spaces.admin.markup import label, seconds
 from spaces.admin.typed_admin import TypedModelAdmin
-from spaces.errors import InvalidInput
+from spaces.errors import InvalidInput, ReadOnly
 
 _NANOSECONDS: Final = 1e9  # in a second
 _URL_NAME: Final = "connectors_connector_probe_settings"
@@ -119,7 +119,10 @@ class ProbingAdmin(TypedModelAdmin):
         connector = self.get_object(request, object_id)
         if connector is None:
             return gone(request)
-        context = _steps_context(run(connector))
+        try:
+            context = _steps_context(run(connector))
+        except ReadOnly as refusal:
+            context = {"verdict": str(refusal), "steps": []}
         connector = self.get_object(request, object_id)
         if connector is None:
             return gone(request)

@@ -33,6 +33,7 @@ from connectors.services import (
 )
 from connectors.types.registry import all_types
 from spaces.api.bulk import ResultSerializer, answer_each
+from spaces.api.checked import takes_no_body
 from spaces.api.problems import InvalidQuery
 from spaces.api.queries import Holds, NamedFilter, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
@@ -120,7 +121,7 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
         address = f"{request.path.rsplit('/', 2)[0]}/{shown['id']}"
         return Response(shown, status=201, headers={"Location": address})
 
-    @extend_schema(request=None, responses=ProbeSerializer)
+    @takes_no_body(ProbeSerializer)
     @action(detail=True, methods=["post"], url_path="probe")
     def probe(self, request: Request, **kwargs: Any) -> Response:
         """Tries the connection step by step, for at most 15 seconds, and sends no message."""
@@ -138,7 +139,7 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
                 raise Http404
         return Response(ProbeSerializer(probe_settings(self.space, **{"secrets": {}, **given}, stored=stored)).data)
 
-    @extend_schema(request=None, responses=ProbeSerializer)
+    @takes_no_body(ProbeSerializer)
     @action(detail=True, methods=["post"], url_path="reconnect")
     def reconnect(self, request: Request, **kwargs: Any) -> Response:
         """Tests the connection now, and lets this decide the status. What waits to be delivered is untouched."""

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.circuit import (
+    SETTLED,
     Circuit,
     CircuitState,
     Tally,
@@ -19,6 +20,7 @@ from connectors.circuit import (
     close_at_once,
     give_up,
     open_at_once,
+    settle,
     trial_wait,
 )
 from connectors.models import Connector
@@ -98,6 +100,17 @@ def try_out(connector_id: int) -> bool:
 
     _move(connector_id, move, "", "")
     return begun
+
+
+def settle_degraded() -> None:
+    """Close the circuits that are degraded although nothing fails any more, where no health check will find that out.
+
+    Without traffic and checks nothing else would look at them.
+    """
+    now = timezone.now()
+    unattended = Connector.objects.filter(enabled=True, circuit_state=CircuitState.DEGRADED, health_due_at=None)
+    for key in unattended.filter(circuit_since__lte=now - SETTLED).values_list("pk", flat=True):
+        _move(key, lambda row: settle(row.circuit, since=row.circuit_since, now=timezone.now()), Reason.OK, "")
 
 
 def _move(

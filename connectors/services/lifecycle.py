@@ -247,7 +247,10 @@ def _clean_rate(rate: float | None) -> float | None:
 def _clean_interval(seconds: int | None) -> int | None:
     if not seconds:
         return seconds
-    return clean_number(seconds, "/health_interval", SHORTEST_INTERVAL, LONGEST_INTERVAL)
+    if not SHORTEST_INTERVAL <= seconds <= LONGEST_INTERVAL:
+        bounds = f"from {SHORTEST_INTERVAL} to {LONGEST_INTERVAL}"
+        raise reject("/health_interval", f"Use a whole number {bounds}, or 0 for no checks.")
+    return seconds
 
 
 def _record(action: str, row: Connector, before: dict[str, Any], given: Mapping[str, object]) -> None:

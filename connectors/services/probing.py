@@ -12,6 +12,7 @@ from connectors.services.opening import CannotOpen, open_connection
 from connectors.services.settings import apply_settings, conceal, without_masks
 from connectors.steps import PROBE_TIMEOUT, Step
 from connectors.types.registry import get_type, require_type
+from spaces.errors import ReadOnly
 from spaces.models import Space
 
 
@@ -64,7 +65,12 @@ def probe_settings(
 
 
 def reconnect(connector: Connector) -> Probe:
-    """Probe now and let this one result decide the status. What waits to be delivered is untouched."""
+    """Probe now and let this one result decide the status. What waits to be delivered is untouched.
+
+    Raises ReadOnly where the connector is disabled: no result would change that.
+    """
+    if not connector.enabled:
+        raise ReadOnly(f'The connector "{connector.public_id}" is disabled. Enable it first; a test tries it as it is.')
     probe = _probe(connector)
     observe(connector.pk, probe.reason, probe.detail, at_once=True)
     return probe

@@ -17,6 +17,7 @@ CIRCUIT_FIELDS: Final = (
     "next_trial_at",
     "failing_since",
     "resumed_at",
+    "failed_at",
 )
 
 

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from actions.admin.deliveries import STATE_LABELS
 from actions.models import Delivery
 from rules.models import Event
-from spaces.admin.base import display
+from spaces.admin.base import display, number_in
 from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link
 from spaces.admin.read_only import HotTableAdmin, NewestFirst
@@ -109,7 +109,8 @@ class EventAdmin(HotTableAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Find by the words of a search, or by number."""
         found, duplicates = super().get_search_results(request, queryset, search_term)
-        return (found | queryset.filter(Q(pk=int(search_term)))) if search_term.isdecimal() else found, duplicates
+        number = number_in(search_term)
+        return found if number is None else found | queryset.filter(Q(pk=number)), duplicates
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -120,9 +121,9 @@ class EventAdmin(HotTableAdmin):
 
 
 def _deliveries(request: HttpRequest, object_id: str) -> dict[str, Any]:
-    if not object_id.isdecimal():
+    if (number := number_in(object_id)) is None:
         return {}
-    seen = scoped(Delivery).plain(request).filter(event_id=int(object_id))
+    seen = scoped(Delivery).plain(request).filter(event_id=number)
     of_event = seen.order_by("pk").prefetch_related("action", "connector")
     rows = [
         [

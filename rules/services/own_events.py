@@ -16,9 +16,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from actions import occasions
-from actions.models import FAILING_AFTER, Action, Delivery
+from actions.models import FAILING_AFTER, Delivery, GoneObject
 from actions.occasions import Key, Occasion
 from actions.services.connectors import spaces_served
+from actions.services.gone import find_action, find_connector
 from actions.services.troubles import (
     Deaths,
     Example,
@@ -139,8 +140,7 @@ def _key(delivery: Delivery) -> Key:
 
 
 def _dead(deaths: Deaths) -> IncomingEvent:
-    action = Action.objects.filter(pk=deaths.action_id).first()
-    connector = Connector.objects.filter(pk=deaths.connector_id or 0).first()
+    action, connector = find_action(deaths.action_id), find_connector(deaths.connector_id)
     return own_event(
         "switchyard.delivery.dead",
         subject=f"actions/{action.public_id}" if action else "",
@@ -200,5 +200,5 @@ def _examples(examples: Sequence[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def _connector(connector: Connector) -> dict[str, str]:
+def _connector(connector: Connector | GoneObject) -> dict[str, str]:
     return {"id": connector.public_id, "name": connector.name, "connector_type_id": connector.type}

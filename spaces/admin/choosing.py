@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
-from spaces.admin.base import ModelAdmin, Select
+from spaces.admin.base import ModelAdmin, Select, number_in
 from spaces.models import Space
 
 SPACE_PARAMETER = "space"
@@ -44,7 +44,8 @@ class SelectMultipleOfSpace(OfSpace, AutocompleteSelectMultiple):
 def chosen_space(request: HttpRequest, spaces: QuerySet[Space]) -> Space | None:
     """Return the one of the spaces that the request names, or the only one that there is."""
     named = request.POST.get(SPACE_PARAMETER) or request.GET.get(SPACE_PARAMETER) or ""
-    found = list((spaces.filter(pk=int(named)) if named.isdecimal() else spaces)[:2])
+    key = number_in(named)
+    found = list((spaces.filter(pk=key) if key is not None else spaces)[:2])
     return found[0] if len(found) == 1 else None
 
 

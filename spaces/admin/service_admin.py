@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from spaces.admin.base import action
+from spaces.admin.base import action, number_in
 from spaces.admin.choosing import SPACE_PARAMETER
 from spaces.admin.markup import object_link
 from spaces.admin.scoping import SpaceScopedAdmin
@@ -144,10 +144,10 @@ class ServiceModelAdmin(SpaceScopedAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Find by the words of a search; an autocomplete may ask for one space."""
-        space = request.GET.get(SPACE_PARAMETER, "")
-        if space.isdecimal() and request.path == reverse("admin:autocomplete"):
-            may_see = self.spaces(request, "view").filter(pk=int(space)).exists()
-            queryset = self.of_space(queryset, int(space)) if may_see else queryset.none()
+        space = number_in(request.GET.get(SPACE_PARAMETER, ""))
+        if space is not None and request.path == reverse("admin:autocomplete"):
+            may_see = self.spaces(request, "view").filter(pk=space).exists()
+            queryset = self.of_space(queryset, space) if may_see else queryset.none()
         return super().get_search_results(request, queryset, search_term)
 
     def of_space(self, rows: QuerySet[Any], space_id: int) -> QuerySet[Any]:

@@ -1,12 +1,13 @@
 """What holds for every request to the API, before a view does anything."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
 from django.http.request import RawPostDataException
-from rest_framework.exceptions import AuthenticationFailed
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
@@ -18,6 +19,26 @@ from spaces.models import ApiKey
 from spaces.services import InvalidKey, reload_key
 
 ModelT_co = TypeVar("ModelT_co", bound=Model, covariant=True)
+
+
+def takes_no_body(responses: Any) -> Callable[[Any], Any]:
+    """Decorate the action of a viewset that refuses any field; ``responses`` is as extend_schema has it."""
+
+    def decorate(method: Any) -> Any:
+        method.takes_no_body = True
+        return extend_schema(request=None, responses=responses)(method)
+
+    return decorate
+
+
+def _refuse_body(request: Request) -> None:
+    """Raise ParseError for what cannot be read, ValidationError for anything but no body or an empty object."""
+    data = request.data
+    if isinstance(data, Mapping):
+        if data:
+            raise ValidationError({name: ["There is no such field."] for name in data})
+    elif data is not None:
+        raise ValidationError(["Send no body here, or an empty object."])
 
 
 class CheckedViewSet(GenericViewSet[ModelT_co]):
@@ -38,6 +59,8 @@ class CheckedViewSet(GenericViewSet[ModelT_co]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         check_parameters(request, self)
+        if getattr(getattr(self, self.action or "", None), "takes_no_body", False):
+            _refuse_body(request)
         if request.method == "POST" and HEADER in request.headers and self.action not in self.repeatable:
             self._once = Once(request, withholds=self.action in self.shown_once)
 

@@ -313,3 +313,38 @@ def test_a_connector_in_use_is_not_deleted_and_its_actions_are_named(space: Spac
 def test_a_connector_may_be_changed_while_actions_use_it(connector: Connector) -> None:
     make_action(connector)
     assert update_connector(connector, enabled=False).version == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({"retry": {"delays": ["1"]}}, "/retry/delays/0"),
+        ({"retry": {"delays": [True]}}, "/retry/delays/0"),
+        ({"retry": {"base": "2"}}, "/retry/base"),
+        ({"retry": {"delays": "1"}}, "/retry/delays"),
+        ({"params": {"batch_size": "2"}}, "/params/batch_size"),
+        ({"params": {"batch_size": True}}, "/params/batch_size"),
+    ],
+)
+def test_a_text_is_no_number_and_a_flag_is_none(connector: Connector, values: dict[str, Any], place: str) -> None:
+    ((pointer, detail),) = errors_of(lambda: make_action(connector, **values))
+    assert pointer == place
+    assert detail in ("Give a number.", "Give a whole number.", "Give a list.")
+
+
+@pytest.mark.parametrize(
+    ("params", "place"),
+    [
+        ({"method": "GET"}, "/params/batch_size"),
+        ({"headers": {"Content-Type": "text/plain"}}, "/params/batch_size"),
+        ({"body": None}, "/params/batch_size"),
+        ({"body": "no JSON"}, "/params/body"),
+    ],
+)
+def test_a_batch_that_cannot_be_made_is_refused_when_the_action_is_saved(
+    connector: Connector, params: dict[str, Any], place: str
+) -> None:
+    ((pointer, _),) = errors_of(lambda: make_action(connector, params={**params, "batch_size": 5}))
+    assert pointer == place
+    make_action(connector, params={**params, "batch_size": 1})
+    make_action(connector, params={"headers": {"Content-Type": "application/x-ndjson"}, "batch_size": 5})

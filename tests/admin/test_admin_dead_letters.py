@@ -242,3 +242,30 @@ def test_the_action_form_takes_a_fallback_of_the_same_space(console: Client, act
     console.post(page, {**sent, "fallback": other.pk, "enabled": "on"})
     action.refresh_from_db()
     assert action.fallback == other
+
+
+def test_the_date_filters_of_the_list_hold_for_a_job_or_are_named(console: Client, action: Action) -> None:
+    make_dead(action)
+    space = action.space_id
+    for query in (
+        {"finished_at__isnull": "False"},
+        {"created_at__gte": "2026-01-01T00:00:00Z", "finished_at__lt": "9999-12-31T23:59:59Z"},
+    ):
+        assert "Send 1 delivery" in re.sub(
+            r"\s+", " ", console.get(all_page("replay", space__id__exact=space, **query)).content.decode()
+        )
+    for query in ({"finished_at__isnull": "True"}, {"attempts__gte": "1"}):
+        text = console.get(all_page("replay", space__id__exact=space, **query)).content.decode()
+        assert "no job can be about it" in text
+
+
+def test_the_page_of_a_job_offers_what_its_state_allows(console: Client, action: Action) -> None:
+    make_dead(action)
+    job = DeliveryJob.objects.create(
+        space=action.space, kind="replay", rate=1, total=1, last=0, created_by="admin", state="running"
+    )
+    offered = {"running": ("pause", "cancel"), "paused": ("resume", "cancel"), "done": (), "cancelled": ()}
+    for state, names in offered.items():
+        DeliveryJob.objects.update(state=state)
+        text = console.get(url("deliveryjob_change", job)).content.decode()
+        assert {name for name in ("pause", "resume", "cancel") if url(f"deliveryjob_{name}", job) in text} == set(names)

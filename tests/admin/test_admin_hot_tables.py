@@ -242,3 +242,44 @@ def test_what_came_from_outside_is_escaped_everywhere(console: Client, space: Sp
         assert "alert(1)" in text
         assert "<script>alert" not in text
         assert "<img src=x" not in text
+
+
+@pytest.mark.parametrize("word", ["x", "1.5", "5" * 5000, "8a3c-event"])
+def test_an_event_that_is_named_by_no_number_is_answered_with_where_to_look(
+    console: Client, space: Space, word: str
+) -> None:
+    make_rows(space, 1)
+    text = console.get(reverse("admin:actions_delivery_changelist"), {"event_id__exact": word}).content.decode()
+    assert "Search for its CloudEvents id in the list of events." in text
+
+
+@pytest.mark.parametrize(
+    ("lookup", "value"),
+    [
+        ("space__id__exact", "9" * 23),
+        ("rule_id__exact", "a\0b"),
+        ("created_at__gte", "9999-12-31T23:59:59-10:00"),
+    ],
+)
+def test_a_filter_that_no_row_can_meet_leads_back_to_the_list_with_a_word(
+    console: Client, space: Space, lookup: str, value: str
+) -> None:
+    make_rows(space, 1)
+    page = reverse("admin:actions_delivery_changelist")
+    answer = console.get(page, {lookup: value, "state__exact": "dead"}, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain == [(f"{page}?state__exact=dead", 302)]
+    assert f"the list is not narrowed by: {lookup}." in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_number_of_thousands_of_digits_is_looked_for_as_words(console: Client, space: Space, name: str) -> None:
+    make_rows(space, 1)
+    assert console.get(reverse(f"admin:{name}_changelist"), {"q": "7" * 5000}).status_code == 200
+
+
+def test_digits_are_looked_for_in_the_detail_too(console: Client, space: Space) -> None:
+    row = make_delivery(make_event(space, 1), make_action(make_connector(space)), last_detail="HTTP 40404")
+    assert reverse("admin:actions_delivery_change", args=[row.pk]) in page(
+        console, "actions_delivery_changelist", q="40404"
+    )

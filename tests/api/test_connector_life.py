@@ -170,7 +170,9 @@ def test_a_health_interval_is_a_number_of_seconds_or_none(api: Api, connector: C
     for interval in (0, None, 30):
         assert api.patch("connectors/desk", {"health_interval": interval}).body["health_interval"] == interval
     for wrong in (1, 10**9, -5):
-        assert api.patch("connectors/desk", {"health_interval": wrong}).places == ["/health_interval"]
+        answer = api.patch("connectors/desk", {"health_interval": wrong})
+        assert answer.places == ["/health_interval"]
+        assert answer.body["errors"][0]["detail"] == "Use a whole number from 5 to 86400, or 0 for no checks."
 
 
 def test_limits_of_concurrency_and_rate_are_numbers_or_none(api: Api, connector: Connector) -> None:

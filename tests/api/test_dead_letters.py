@@ -173,3 +173,106 @@ def test_a_fallback_is_named_by_its_id(api: Api, space: Space, action: Action) -
     make_rule(space, actions=[action])
     changes = [each["after"] for each in api.get("audit", action="action.update").body["results"]]
     assert {"fallback": None} in changes
+
+
+# --- What was asked wrongly ---
+
+
+@pytest.mark.parametrize(
+    ("bounds", "count"),
+    [
+        ({"until": "9999-12-31T23:59:59Z"}, 1),
+        ({"finished_until": "9999-12-31T23:59:59.999999Z"}, 1),
+        ({"since": "0001-01-01T00:00:00Z", "finished_since": "0001-01-01T00:00:00Z"}, 1),
+        ({"until": "0001-01-01T00:00:00Z"}, 0),
+        ({"since": "9999-12-31T23:59:59Z"}, 0),
+    ],
+)
+def test_times_at_the_ends_of_the_calendar_are_times(
+    api: Api, action: Action, bounds: dict[str, str], count: int
+) -> None:
+    dead(action)
+    assert len(api.get("deliveries", **bounds).ids) == count
+    assert api.post("replays", {"filter": bounds}).body["total"] == count
+    assert api.post("cancellations", {"filter": bounds}).status == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "places"),
+    [
+        ("replay", {"reason": "x", "rate": 1}, ["/reason", "/rate"]),
+        ("cancel", b"{broken", None),
+        ("replay", [1], [""]),
+        ("cancel", "text", [""]),
+    ],
+)
+def test_a_field_where_none_is_taken_is_refused_and_nothing_is_done(
+    api: Api, action: Action, path: str, body: Any, places: list[str] | None
+) -> None:
+    row = dead(action) if path == "replay" else make_delivery(action, event_id=make_event(action.space).pk)
+    answer = api.send("POST", f"deliveries/{row.pk}/{path}", body)
+    assert answer.status == 400
+    assert places is None or sorted(answer.places) == sorted(places)
+    assert Delivery.objects.get(pk=row.pk).state == row.state
+    assert api.send("POST", f"deliveries/{row.pk}/{path}", {}).status == 200
+
+
+def test_every_address_without_a_body_in_the_schema_refuses_fields(api: Api, action: Action) -> None:
+    job = api.post("replays", {"filter": {}}).body
+    for path in ("connectors/desk/probe", "connectors/desk/reconnect", f"replays/{job['id']}/cancel"):
+        answer = api.post(path, {"nonsense": 1})
+        assert (answer.status, answer.places) == (400, ["/nonsense"])
+
+
+# --- What is shown of it ---
+
+
+def test_deliveries_are_found_by_the_id_of_what_was_deleted(api: Api, space: Space, action: Action) -> None:
+    row = dead(action)
+    make_connector(space, public_id="other")
+    assert api.send("DELETE", "connectors/desk", replace_with="other").status == 204
+    assert api.delete("actions/tell").status == 204
+    assert api.get("deliveries", connector="desk").ids == api.get("deliveries", action="tell").ids == [row.pk]
+    shown = api.get(f"deliveries/{row.pk}").body
+    assert (shown["connector"], shown["action"]) == ("desk", "tell")
+
+
+def test_a_cancellation_shows_no_rate_and_a_replay_shows_what_changed_meanwhile(api: Api, action: Action) -> None:
+    dead(action)
+    assert api.post("cancellations", {"filter": {}}).body["rate"] is None
+    first, second = (api.post("replays", {"filter": {}}).body for _ in range(2))
+    assert (first["rate"], first["changed"]) == (50, 0)
+    work_jobs()
+    shown = [api.get(f"replays/{job['id']}").body for job in (first, second)]
+    assert [(job["state"], job["total"], job["done"], job["changed"]) for job in shown] == [
+        ("done", 1, 1, 0),
+        ("done", 1, 0, 1),
+    ]
+
+
+def test_a_changed_message_keeps_what_is_not_sent(api: Api, space: Space) -> None:
+    action = make_action(make_connector(space), params={"body": "{{ event }}", "batch_size": 5})
+    row = dead(action, message={**MESSAGE, "path": "/a", "batch_size": 5})
+    same = api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {}})
+    assert (same.status, same.places) == (400, ["/message"])
+    spoilt = api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {"body": "not JSON"}})
+    assert (spoilt.status, spoilt.places) == (400, ["/message/body"])
+    made = api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {"body": {"n": 2}}})
+    assert made.status == 201
+    assert made.body["message"] == {**MESSAGE, "path": "/a", "body": {"n": 2}, "batch_size": 5}
+
+
+def test_a_template_that_nobody_wrote_is_not_sent_for_a_message_that_was_never_rendered(
+    api: Api, action: Action
+) -> None:
+    row = dead(action, message={}, last_reason="template_error")
+    answer = api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {"path": "/x"}})
+    assert (answer.status, answer.places) == (400, ["/message/body"])
+    assert api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {"body": {"n": 1}}}).status == 201
+
+
+def test_a_disabled_connector_is_not_reconnected_without_a_word(api: Api, space: Space) -> None:
+    make_connector(space, public_id="off", enabled=False)
+    answer = api.send("POST", "connectors/off/reconnect")
+    assert answer.status == 409
+    assert '"off" is disabled. Enable it first' in answer.body["detail"]

@@ -30,6 +30,7 @@ from connectors.circuit import (
     close_at_once,
     give_up,
     open_at_once,
+    settle,
     trial_wait,
 )
 
@@ -74,6 +75,17 @@ def test_the_share_of_failures_in_a_window_degrades_or_opens_it(
     succeeded: int, failed: int, state: CircuitState
 ) -> None:
     assert results(Circuit(), succeeded, failed).state is state
+
+
+def test_a_degraded_one_closes_by_itself_once_nothing_has_failed_for_long_enough() -> None:
+    degraded = results(Circuit(), failed=1)
+    since, settled = START, START + SETTLED
+    assert settle(degraded, since=since, now=settled - timedelta(milliseconds=1)) == degraded
+    closed = settle(degraded, since=since, now=settled)
+    assert (closed.state, closed.streak) == (CircuitState.CLOSED, -1)
+    later = after_results(degraded, Tally(5, 5), since=since, now=START + timedelta(seconds=9), wait=WAIT)
+    assert settle(later, since=since, now=settled) == later
+    assert settle(tripped(), since=since, now=settled).state is CircuitState.OPEN
 
 
 def test_a_degraded_one_closes_after_clean_windows_and_not_before_it_settled() -> None:

@@ -6,11 +6,11 @@ import pytest
 from django.utils import timezone
 
 from actions.models import EventLogEntry
-from connectors.circuit import RECOVERED, TRIP_CHECKS, TRIP_RESULTS, Circuit, CircuitState
+from connectors.circuit import RECOVERED, SETTLED, TRIP_CHECKS, TRIP_RESULTS, Circuit, CircuitState
 from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
 from connectors.services import update_connector
-from connectors.services.circuits import observe
+from connectors.services.circuits import observe, settle_degraded
 from connectors.services.status import KEPT_CHANGES, shown_status
 from connectors.services.watch import Watch
 from rules.models import Event
@@ -77,6 +77,24 @@ def test_each_change_is_in_the_history_the_event_log_and_an_event_of_the_space(
     data = events[1].data
     assert data is not None
     assert (data["connector"]["id"], data["former_status"]) == (connector.public_id, "degraded")
+
+
+@pytest.mark.django_db
+def test_a_degraded_connector_that_nobody_looks_at_comes_back_by_itself_and_tells(space: Space) -> None:
+    idle, failing, checked = (make_connector(space, health_interval=interval) for interval in (0, 0, 60))
+    for connector in (idle, failing, checked):
+        observe(connector.pk, Reason.RETRY_TIMEOUT, "No answer.")
+    settle_degraded()
+    long_ago = timezone.now() - SETTLED
+    Connector.objects.update(circuit_since=long_ago)
+    Connector.objects.exclude(pk=failing.pk).update(failed_at=long_ago)
+    settle_degraded()
+    assert [status_of(connector) for connector in (idle, failing, checked)] == ["unknown", "degraded", "degraded"]
+    told = EventLogEntry.objects.filter(connector_id=idle.public_id, action="circuit-closed")
+    assert told.count() == 1
+    assert [(change.former, change.status) for change in idle.status_changes.order_by("-id")[:1]] == [
+        ("degraded", "unknown")
+    ]
 
 
 @pytest.mark.django_db

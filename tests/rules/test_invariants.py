@@ -1,11 +1,16 @@
 """The check of the invariants finds what is broken, says how much and what to do, and looks at every row."""
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -215,6 +220,22 @@ def test_what_cannot_be_checked_is_neither_right_nor_broken(db: None) -> None:
     with pytest.raises(CommandError, match="VAR_DIR or DATABASE_URL") as failure:
         call_command("check_invariants")
     assert failure.value.returncode == 2
+
+
+def test_a_check_in_the_wrong_place_leaves_nothing_there(tmp_path: Path) -> None:
+    wrong = tmp_path / "nowhere"
+    surroundings = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BROKER_URL")}
+    found = subprocess.run(
+        [sys.executable, "manage.py", "check_invariants"],
+        cwd=settings.BASE_DIR,
+        env={**surroundings, "VAR_DIR": str(wrong), "DJANGO_SETTINGS_MODULE": "connectors_project.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "Is VAR_DIR right?" in found.stderr
+    assert not wrong.exists()
 
 
 def test_work_that_is_left_over_is_found_on_demand(space: Space, delivery: Delivery) -> None:

@@ -8,17 +8,20 @@ import pytest
 from django.core.cache import cache
 
 from actions.engine import leases
-from actions.models import Delivery
+from actions.models import Action, Delivery
+from actions.services import delete_action
 from actions.services.replay import replay_delivery
+from connectors.services import delete_connector
 from rules.evaluation.failures import REPEATEDLY, RuleFailures, rule_failures
 from rules.evaluation.rounds import evaluate_round
 from rules.models import FailureSpell
+from rules.services import delete_rule
 from rules.services.accept import accept_events
 from rules.services.own_events import announce_deaths, announce_failing
 from rules.tasks import announce
 from spaces.models import Space
 from spaces.services import update_space
-from tests.factories import make_action, make_connector, make_rule, make_space
+from tests.factories import connector_of, make_action, make_connector, make_rule, make_space
 from tests.receiver import Receiver
 from tests.rules.running import data_of, incoming, own_events, run, send, stop, wire
 
@@ -75,6 +78,22 @@ class TestDead:
         assert example["detail"] == delivery.last_detail
         assert (example["delivery"], example["event"]) == (delivery.pk, delivery.event_id)
         assert (example["rule"], example["attempts"]) == (delivery.rule_id, 1)
+
+    def test_the_names_of_an_action_and_a_connector_that_were_deleted_still_stand_there(
+        self, space: Space, to: Receiver
+    ) -> None:
+        make_dead(space, to)
+        action = Action.objects.get()
+        connector = connector_of(action)
+        delete_rule(space.rules.get())
+        delete_action(action)
+        delete_connector(connector)
+        announce_deaths()
+        (event,) = own_events(space, "delivery.dead")
+        assert event.subject == f"actions/{action.public_id}"
+        data = data_of(event)
+        assert data["action"] == {"id": action.public_id, "name": action.name}
+        assert data["connector"] == {"id": connector.public_id, "name": connector.name, "connector_type_id": "http"}
 
     def test_many_that_die_at_once_are_one_event_with_a_count_and_examples(self, space: Space, to: Receiver) -> None:
         make_dead(space, to, 1)

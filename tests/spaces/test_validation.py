@@ -133,8 +133,8 @@ def test_model_errors_are_words_for_a_person_at_their_place() -> None:
     assert errors_of(lambda: parse_model(Sample, value, "/config")) == [
         ("/config/name", "This field is required."),
         ("/config/count", "Input should be less than or equal to 5."),
-        ("/config/inner/size", "Input should be a valid integer, unable to parse string as an integer."),
-        ("/config/words/a~1b", "Input should be a valid integer, unable to parse string as an integer."),
+        ("/config/inner/size", "Give a whole number."),
+        ("/config/words/a~1b", "Give a whole number."),
         ("/config/nope", "There is no such field."),
     ]
     assert errors_of(lambda: parse_model(Sample, {"name": "bad"}, "/c")) == [("/c/name", "Choose another name.")]

@@ -7,15 +7,39 @@ from typing import Final
 
 import orjson
 
-from connectors.types.base import Message
+from connectors.types.base import Message, is_template
 from connectors.types.conversations import BadMessage
-from connectors.types.http.schemas import HttpParams, is_ndjson
+from connectors.types.http.schemas import HttpConfig, HttpParams, content_type_of, is_ndjson
 from connectors.types.http_fields import is_json
+from spaces.errors import FieldError
 
 # Where one message of a batch may be to blame for the whole: then each is sent by itself.
 BLAMES_ONE: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
+
+
+def batch_errors(config: HttpConfig, params: HttpParams) -> list[FieldError]:
+    """Return why no batch can be made of such messages, as far as it shows before templates are rendered."""
+    if params.batch_size == 1:
+        return []
+    if (params.method or config.method) == "GET":
+        return [FieldError("/batch_size", "GET sends no body, and so no batch. Set it to 1, or take another method.")]
+    content_type = content_type_of(params.headers) or content_type_of(config.headers)
+    if not (is_template(content_type) or is_json(content_type) or is_ndjson(content_type)):
+        return [FieldError("/batch_size", _unbatched(content_type))]
+    if params.body is None:
+        return [FieldError("/batch_size", "Without a body there is no batch. Set it to 1.")]
+    if isinstance(params.body, str) and not is_template(params.body):
+        try:
+            check_json(params.body.encode())
+        except BadMessage as error:
+            return [FieldError("/body", str(error))]
+    return []
+
+
+def _unbatched(content_type: str) -> str:
+    return f"A batch is sent as JSON or NDJSON, not as {content_type}. Set the batch size to 1."
 
 
 def batch_key(message: Message[HttpParams]) -> Hashable:
@@ -41,7 +65,7 @@ def join_bodies(bodies: Sequence[bytes], content_type: str) -> bytes:
     if is_ndjson(content_type):
         return b"".join(body.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n" for body in bodies)
     if not is_json(content_type):
-        raise BadMessage(f"A batch is sent as JSON or NDJSON, not as {content_type}. Set the batch size to 1.")
+        raise BadMessage(_unbatched(content_type))
     return b"[" + b",".join(bodies) + b"]"
 
 

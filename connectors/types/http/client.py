@@ -21,7 +21,7 @@ from connectors.types.base import Connection, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http.batches import batch_id, join_bodies
 from connectors.types.http.credentials import HttpSecrets
-from connectors.types.http.schemas import HttpConfig, HttpParams
+from connectors.types.http.schemas import HttpConfig, HttpParams, content_type_of
 from connectors.types.http.signing import sign
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
@@ -154,13 +154,6 @@ class Client:
         if self._query:
             pairs.insert(0, self._query)
         return f"{url}?{'&'.join(pairs)}" if pairs else url
-
-
-def content_type_of(headers: object) -> str:
-    """Return the content type that stands among headers; empty when none does."""
-    if not isinstance(headers, dict):
-        return ""
-    return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
 
 
 def _grant(connection: HttpConnection) -> Grant:

@@ -12,11 +12,12 @@ from connectors.steps import Step
 from connectors.types.answers import RESULTS
 from connectors.types.base import Adopted, ConnectorType, Message, TemplateFormat
 from connectors.types.conversations import hold
-from connectors.types.http.client import Client, HttpConnection, content_type_of
+from connectors.types.http.batches import batch_errors
+from connectors.types.http.client import Client, HttpConnection
 from connectors.types.http.credentials import HttpSecrets
 from connectors.types.http.kibana import adopt_webhook
 from connectors.types.http.probing import probe_client
-from connectors.types.http.schemas import HttpConfig, HttpParams, is_ndjson
+from connectors.types.http.schemas import HttpConfig, HttpParams, content_type_of, is_ndjson
 from connectors.types.http.sending import gather, send_batch
 from connectors.types.http.signing import succeed
 from connectors.types.http_fields import DEFAULT_TIMEOUT, is_json
@@ -66,6 +67,9 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             if config.timeout > limit and config.timeout != DEFAULT_TIMEOUT:
                 errors.append(FieldError("/timeout", f"Use at most {limit:g} s: the installation sets the limit."))
         return errors
+
+    def check_params(self, config: HttpConfig, params: HttpParams) -> list[FieldError]:
+        return batch_errors(config, params)
 
     def missing_secrets(self, config: HttpConfig, secrets: HttpSecrets) -> list[str]:
         needed = {

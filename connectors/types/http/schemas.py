@@ -234,6 +234,13 @@ class HttpParams(Params):
         return headers
 
 
+def content_type_of(headers: object) -> str:
+    """Return the content type that stands among headers; empty when none does."""
+    if not isinstance(headers, dict):
+        return ""
+    return next((str(value) for name, value in headers.items() if str(name).lower() == "content-type"), "")
+
+
 def is_ndjson(content_type: str) -> bool:
     """Whether a body of this content type is lines of JSON."""
     return essence_of(content_type) in NDJSON_TYPES

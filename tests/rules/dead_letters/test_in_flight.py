@@ -118,6 +118,15 @@ def test_what_waits_has_as_many_tries_as_its_action_now_gives(space: Space, to: 
     assert only(action).attempts == 2
 
 
+def test_what_is_under_way_has_no_more_tries_than_its_action_gives_when_it_ends(space: Space, to: Receiver) -> None:
+    to.status = 500
+    action = hold(space, to)
+    update_action(action, max_attempts=1)
+    to.release.set()
+    wait_for_states(dead=1)
+    assert (only(action).attempts, only(action).last_reason) == (1, "retry_http_5xx")
+
+
 def test_what_waits_ends_at_its_next_try_when_its_action_was_deleted(space: Space, to: Receiver) -> None:
     action = waiting(space, to)
     delete_rule(space.rules.get())

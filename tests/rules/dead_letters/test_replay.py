@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from actions.models import Action, Delivery, DeliveryJob, EventLogEntry
-from actions.services import jobs, update_action
+from actions.services import browse, create_action, delete_action, jobs, update_action
 from actions.services.browse import DeliveryFilter
 from actions.services.edit import replay_changed
 from actions.services.jobs import cancel_job, pause_job, read_filter, resume_job, start_job, work_batch, work_jobs
@@ -249,6 +249,20 @@ def test_what_a_job_sends_again_falls_due_at_its_rate(space: Space) -> None:
     assert len(rows) == 30
 
 
+def test_what_is_sent_again_goes_out_as_it_falls_due_and_in_no_burst(space: Space, to: Receiver) -> None:
+    """One wake-up is enough: nobody has to sweep until all that it brought has gone out."""
+    action = through(space, to, rule=False)
+    rows = dead_letters(space, 8, action)
+    start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=4)
+    work_jobs()
+    send_now()
+    wait_for_states(delivered=8)
+    ended = Delivery.objects.filter(pk__in=[row.pk for row in rows]).order_by("due_at")
+    assert all(row.finished_at > row.due_at for row in ended if row.finished_at and row.due_at)
+    due = [row.due_at for row in ended if row.due_at]
+    assert {later - sooner for sooner, later in pairwise(due)} == {timedelta(seconds=0.25)}
+
+
 def test_what_dies_after_a_job_was_asked_for_is_left_alone(space: Space) -> None:
     (early,) = dead_letters(space, 1)
     job = start_job(space, "replay", DeliveryFilter(state=State.DEAD))
@@ -295,6 +309,62 @@ def test_a_job_counts_what_it_could_not_send_and_goes_on(space: Space) -> None:
     assert (job.state, job.done, job.refused) == ("done", 2, 1)
     assert job.last_refusal.startswith(f"Delivery {lost[0].pk} cannot be sent again: its connector was deleted.")
     assert [replays(row) for row in sent] == [1, 1]
+
+
+def test_a_job_is_about_what_its_connector_was_when_it_is_replaced_meanwhile(space: Space, to: Receiver) -> None:
+    """Found by the lost id, too; and sent through the other one."""
+    action = make_action(make_connector(space, public_id="old"))
+    rows = dead_letters(space, 3, action)
+    wanted = read_filter("replay", {"connector": "old"})
+    job = pause_job(start_job(space, "replay", wanted))
+    delete_connector(connector_of(action), replace_with=make_connector(space, public_id="new", url=to.url))
+    assert jobs.count_matching(space, wanted) == 3
+    resume_job(job)
+    work_jobs()
+    wait_until(lambda: sent(3), "all are sent", 15)
+    job.refresh_from_db()
+    assert (job.state, job.total, job.done, job.refused, job.changed) == ("done", 3, 3, 0, 0)
+    assert sorted(to.webhook_ids) == sorted(str(row.webhook_id) for row in rows)
+
+
+def test_a_job_counts_what_lost_its_action_meanwhile_as_refused(space: Space) -> None:
+    action = make_action(make_connector(space), public_id="report")
+    dead_letters(space, 2, action)
+    job = pause_job(start_job(space, "replay", read_filter("replay", {"action": "report"})))
+    delete_action(action)
+    create_action(space, connector=make_connector(space), name="Another", public_id="report", params={})
+    resume_job(job)
+    work_jobs()
+    job.refresh_from_db()
+    assert (job.state, job.done, job.refused, job.changed) == ("done", 0, 2, 0)
+    assert job.last_refusal.endswith("its action was deleted.")
+
+
+def test_of_two_jobs_at_once_the_second_tells_how_many_the_first_had_done(space: Space) -> None:
+    dead_letters(space, 4)
+    first, second = (start_job(space, "replay", DeliveryFilter(state=State.DEAD), rate=1000) for _ in range(2))
+    assert first.changed == second.changed == 0
+    work_jobs()
+    for job, numbers in ((first, (4, 0)), (second, (0, 4))):
+        job.refresh_from_db()
+        assert (job.state, job.total, job.done, job.changed) == ("done", 4, *numbers)
+
+
+def test_digits_are_looked_for_in_the_detail_too(space: Space) -> None:
+    row, _ = dead_letters(space, 2)
+    Delivery.objects.filter(pk=row.pk).update(last_detail="HTTP 40404")
+    found = browse.matching(Delivery.objects.all(), space.pk, DeliveryFilter(search="40404"))
+    assert [each.pk for each in found] == [row.pk]
+
+
+def test_a_job_of_a_time_at_the_end_of_the_calendar_is_about_all(space: Space) -> None:
+    dead_letters(space, 2)
+    for bounds in (
+        {"until": "9999-12-31T23:59:59Z"},
+        {"finished_until": "9999-12-31T23:59:59.999999Z"},
+        {"since": "0001-01-01T00:00:00Z", "finished_since": "0001-01-01T00:00:00Z"},
+    ):
+        assert jobs.count_matching(space, read_filter("replay", dict(bounds))) == 2
 
 
 def test_a_job_of_an_archived_space_waits_for_its_return(space: Space) -> None:
