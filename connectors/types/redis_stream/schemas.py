@@ -45,7 +45,7 @@ class RedisStreamParams(Params):
         max_length=MAX_KEY,
     )
     fields: JsonValue = Field(
-        {"event": "{{ event }}"},
+        default_factory=lambda: {"event": "{{ event }}"},
         title="Fields",
         description=(
             "An object: each member is a field of the entry; what is no text is written as JSON. Or a template that "
