@@ -70,7 +70,7 @@ _ENDPOINT_ADVICE: Final = "Check the token endpoint, the client ID and secret, a
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the connection to one server came: seconds for each step that it passed, and the step it was in last."""
+    """How far the connection to one server came: seconds for each step that it passed, and the last one it was in."""
 
     passed: dict[str, float] = field(default_factory=dict)
     at: str = "connect"
@@ -81,10 +81,9 @@ class _Progress:
         if step is not None and state != "DOWN":
             self.passed[step] = self.passed.get(step, 0.0) + now - self.since
         self.since = now
-        if state == "UP":
-            self.at = "metadata"
-        elif state in _STEPS:
-            self.at = _STEPS[state]
+        # librdkafka connects anew after a failure: what counts is how far it ever came.
+        reached = "metadata" if state == "UP" else _STEPS.get(state, self.at)
+        self.at = max(self.at, reached, key=_ORDER.index)
 
 
 class _Watch:
