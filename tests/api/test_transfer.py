@@ -8,7 +8,7 @@ import pytest
 from connectors.models import Connector
 from spaces.models import Space
 from tests.api.client import Answer, Api
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +47,19 @@ def test_a_space_travels_without_its_secrets(api: Api, elsewhere: Api) -> None:
     assert (arrived["status"], arrived["missing_secrets"]) == ("missing_secrets", ["token"])
     fixed = elsewhere.patch("connectors/desk", {"secrets": {"token": "new"}}).body
     assert (fixed["status"], fixed["missing_secrets"], fixed["is_missing_secrets"]) == ("unknown", [], False)
+
+
+def test_sources_travel_after_their_connectors_and_overwrite_what_is_there(
+    api: Api, space: Space, elsewhere: Api
+) -> None:
+    make_source(make_kafka_connector(space, public_id="cluster"), public_id="orders")
+    data = export(api, objects=[{"type": "source", "id": "orders"}])
+    assert bring(elsewhere, data).body["counts"] == {"created": 2}
+    arrived = elsewhere.get("sources/orders").body
+    assert (arrived["connector"], arrived["params"]["topics"]) == ("cluster", ["orders"])
+    elsewhere.patch("sources/orders", {"name": "Another"})
+    assert bring(elsewhere, data, on_conflict="overwrite").status == 200
+    assert elsewhere.get("sources/orders").body["name"] == api.get("sources/orders").body["name"]
 
 
 def test_yaml_travels_as_well(api: Api, elsewhere: Api) -> None:
