@@ -32,6 +32,7 @@ class DiscordSecrets(Secrets):
         title="Webhook URL",
         description="From the settings of the channel, under Integrations: https://discord.com/api/webhooks/…/….",
         max_length=MAX_URL,
+        examples=["https://discord.com/api/webhooks/223704706495545344/a-long-key"],
     )
 
     @field_validator("webhook_url")

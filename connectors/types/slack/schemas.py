@@ -80,12 +80,14 @@ class SlackSecrets(Secrets):
         title="Bot token",
         description="For a bot. It begins with xoxb- and needs the scope chat:write.",
         max_length=1024,
+        examples=["xoxb-a-long-key"],
     )
     webhook_url: SecretStr | None = Field(
         None,
         title="Webhook URL",
         description="For a webhook. It begins with https://hooks.slack.com/services/.",
         max_length=MAX_URL,
+        examples=["https://hooks.slack.com/services/T00000000/B00000000/a-long-key"],
     )
 
     @field_validator("token")

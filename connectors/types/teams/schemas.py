@@ -30,6 +30,7 @@ class TeamsSecrets(Secrets):
             "365 connector works as long as Microsoft keeps it."
         ),
         max_length=MAX_URL,
+        examples=["https://example.com/workflows/1/triggers/manual/paths/invoke?api-version=1&sig=a-long-key"],
     )
 
     @field_validator("webhook_url")

@@ -66,6 +66,7 @@ class TelegramSecrets(Secrets):
         description="As @BotFather gave it: digits, a colon and letters.",
         min_length=1,
         max_length=256,
+        examples=["110201543:a-long-key"],
     )
 
     @field_validator("token")
