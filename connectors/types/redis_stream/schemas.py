@@ -12,6 +12,7 @@ from connectors.types.base import Params, is_template
 from connectors.types.tcp import TcpConfig
 from connectors.types.tls_fields import TlsSecrets
 
+_WHOLE_EVENT: Final[dict[str, JsonValue]] = {"event": "{{ event }}"}
 MAX_FIELDS: Final = 200
 MAX_KEY: Final = 1024  # characters
 _ENTRY_ID: Final = re.compile(r"\*|\d{1,20}(-(\d{1,20}|\*))?")
@@ -45,7 +46,7 @@ class RedisStreamParams(Params):
         max_length=MAX_KEY,
     )
     fields: JsonValue = Field(
-        default_factory=lambda: {"event": "{{ event }}"},
+        _WHOLE_EVENT,
         title="Fields",
         description=(
             "An object: each member is a field of the entry; what is no text is written as JSON. Or a template that "

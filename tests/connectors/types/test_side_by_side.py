@@ -1,7 +1,7 @@
 """Messages go out side by side, as many as may and no more, and are pulled by one thread only when they are due."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -91,7 +91,8 @@ def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
     outcomes = side_by_side(messages(10), done, 3)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]  a generator
+    assert isinstance(outcomes, Generator)
+    outcomes.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(30)
         assert not thread.is_alive()
