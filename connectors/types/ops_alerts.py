@@ -16,7 +16,7 @@ from connectors.steps import Step
 from connectors.types.base import Adopted, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import status_step
+from connectors.types.http_probe import ASKING, VETTING, status_step
 from connectors.types.ops_alert_fields import (
     MAX_ACTION,
     MAX_ALIAS,
@@ -47,6 +47,7 @@ class OpsAlertType(HttpApiType[OpsAlertConfig, OpsAlertSecrets, OpsAlertParams])
     """Opens, acknowledges and closes alerts, and adds notes. ``alerts`` is the path of its resource."""
 
     alerts: str
+    checks = {**VETTING, **ASKING, "authenticate": "The API key is accepted."}
     secrets_model = OpsAlertSecrets
     params_model = OpsAlertParams
 

@@ -8,7 +8,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import Field, field_validator
@@ -18,6 +18,7 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.streams import Stream, open_stream
 from connectors.net.tls import Tls
 from connectors.net.urls import BadUrl, Origin, parse_address, parse_host
+from connectors.outcomes import Reason
 from connectors.types.answers import clean
 from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT
 from connectors.types.http_fields import DEFAULT_TIMEOUT
@@ -28,6 +29,16 @@ from spaces.errors import FieldError
 _MOST_ROUTES: Final = 256
 _KEEP_IDLE: Final = 60.0  # seconds that a connection is kept without use; servers wait longer
 _MOST_IDLE: Final = 8  # connections of one route
+
+# What may happen to a message over any connection, for the reference.
+RESULTS: Final[Mapping[str, Reason]] = {
+    "no answer in time": Reason.RETRY_TIMEOUT,
+    "no connection, a broken one, or an answer that is none of the protocol": Reason.RETRY_CONNECT,
+    "a host without addresses": Reason.RETRY_DNS,
+    "a certificate that is not trusted, or no TLS": Reason.RETRY_TLS,
+    "a target that the installation does not allow": Reason.BLOCKED_TARGET,
+    "a template that yields what cannot be sent": Reason.TEMPLATE_ERROR,
+}
 
 
 class _Place(Config):

@@ -1,8 +1,9 @@
 """The first steps of a probe over TCP: the way to the server, taken apart."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from connectors.net.dialling import CannotConnect, find_addresses
 from connectors.net.policy import NetworkPolicy
@@ -14,6 +15,14 @@ from connectors.steps import Step
 from connectors.types.answers import clean
 from connectors.types.http_probe import ASK_NETWORK, CHECK_NAME, connect_advice, tls_advice, tls_step
 from connectors.types.masking import Masker
+
+# The steps that come first, for the reference.
+CHECKS: Final[Mapping[str, str]] = {
+    "resolve": "The host has addresses. Left out where an address stands in place of a name.",
+    "policy": "The installation allows the target.",
+    "connect": "The port takes connections.",
+    "tls": "The certificate is valid and trusted; when it ends. Where TLS is used.",
+}
 
 
 class Stopped(Exception):

@@ -14,6 +14,7 @@ from connectors.types.apprise.services import SERVICES, service_of
 from connectors.types.base import Connection, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import ASKING, VETTING
 from connectors.types.sites import Site
 
 _MOST_REQUESTS: Final = 50  # of one message: a URL may name several receivers
@@ -30,6 +31,13 @@ class AppriseConnectorType(HttpApiType[AppriseConfig, AppriseSecrets, ApprisePar
     description = "Sends a notification through a push, SMS or on-call service that apprise knows."
     categories = ("messaging",)
     icon = "campaign"
+    checks = {
+        "library": "The extra apprise is installed.",
+        "url": "The URL is one of a service that is allowed.",
+        **VETTING,
+        **ASKING,
+        "status": "The service answers. Whether it takes messages shows with the first one.",
+    }
     config_model = AppriseConfig
     secrets_model = AppriseSecrets
     params_model = AppriseParams

@@ -18,7 +18,7 @@ from connectors.types.cutting import cut
 from connectors.types.discord.embeds import write_embeds
 from connectors.types.discord.schemas import DiscordConfig, DiscordParams, DiscordSecrets
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import status_step
+from connectors.types.http_probe import ASKING, VETTING, status_step
 from connectors.types.sites import Site, read_object
 
 MAX_CONTENT: Final = 2000  # characters
@@ -41,6 +41,7 @@ class DiscordConnectorType(HttpApiType[DiscordConfig, DiscordSecrets, DiscordPar
     description = "Posts messages to Discord, as text or as embeds, through a channel's webhook."
     categories = ("messaging",)
     icon = "forum"
+    checks = {**VETTING, **ASKING, "webhook": "Discord knows the webhook; its name and channel."}
     config_model = DiscordConfig
     secrets_model = DiscordSecrets
     params_model = DiscordParams

@@ -18,8 +18,8 @@ from connectors.types.email.schemas import EmailConfig, EmailParams, EmailSecret
 from connectors.types.email.sessions import EmailRoute, TooLarge, password, send
 from connectors.types.mailboxes import BadAddress, parse_mailbox
 from connectors.types.side_by_side import side_by_side
-from connectors.types.tcp import TcpType
-from connectors.types.tcp_probe import told
+from connectors.types.tcp import RESULTS, TcpType
+from connectors.types.tcp_probe import CHECKS, told
 from spaces.errors import FieldError
 
 # Servers count connections of one client and refuse more; Kibana's library opens as many.
@@ -37,6 +37,21 @@ class EmailConnectorType(TcpType[EmailConfig, EmailSecrets, EmailParams, SmtpSes
     categories = ("messaging",)
     icon = "mail"
     kibana_id = ".email"
+    checks = {
+        **CHECKS,
+        "greeting": "The server speaks SMTP.",
+        "starttls": "The server offers STARTTLS. Where the connector wants it.",
+        "authenticate": "The server accepts the user. Where there is one.",
+        "sender": "The server takes messages from this sender.",
+    }
+    results = {
+        "the server took the message, for one recipient at least": Reason.OK,
+        "a refusal for now (4xx)": Reason.RETRY_HTTP_5XX,
+        "a refusal for good (5xx), of the message or of every recipient": Reason.PERMANENT_4XX,
+        "a message that is larger than the server or the connector takes": Reason.TOO_LARGE,
+        "credentials or a sender that the server refuses": Reason.BAD_CONFIG,
+        **RESULTS,
+    }
     config_model = EmailConfig
     secrets_model = EmailSecrets
     params_model = EmailParams

@@ -11,10 +11,12 @@ import orjson
 from connectors.net.exchange import Request, Response, Result
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
+from connectors.types.answers import RESULTS
 from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage, Conversation
 from connectors.types.gathering import Batch
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import ASKING, VETTING
 from connectors.types.index.bulk import (
     FILTER,
     MOST_READ,
@@ -49,6 +51,21 @@ class IndexConnectorType(HttpApiType[IndexConfig, IndexSecrets, IndexParams]):
     categories = ("data",)
     icon = "database"
     kibana_id = ".index"
+    checks = {
+        **VETTING,
+        **ASKING,
+        "authenticate": "The cluster accepts the credentials.",
+        "cluster": "It is Elasticsearch or OpenSearch; its version and name.",
+        "permissions": "The user may write to the index. For Elasticsearch.",
+        "index": "The index is there, or is created with the first document.",
+    }
+    results = {
+        **RESULTS,
+        "a document that is there already, under its own id": Reason.OK,
+        "a document that the cluster has no room for": Reason.RETRY_429,
+        "a document that does not fit the mapping": Reason.PERMANENT_4XX,
+        "a document that is larger than a request may be": Reason.TOO_LARGE,
+    }
     config_model = IndexConfig
     secrets_model = IndexSecrets
     params_model = IndexParams

@@ -11,6 +11,7 @@ from connectors.steps import Step
 from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import ASKING, VETTING
 from connectors.types.jira.content import added_labels, changed_fields, label_of, mark_of, new_fields, text_in
 from connectors.types.jira.issues import (
     Issue,
@@ -46,6 +47,14 @@ class JiraConnectorType(HttpApiType[JiraConfig, JiraSecrets, JiraParams]):
     categories = ("tickets",)
     icon = "task"
     kibana_id = ".jira"
+    checks = {
+        **VETTING,
+        "token": "The token endpoint gives an access token. For OAuth 2.",
+        **ASKING,
+        "authenticate": "Jira accepts the credentials; whose they are.",
+        "project": "The project is there.",
+        "permissions": "The user may create issues in it.",
+    }
     config_model = JiraConfig
     secrets_model = JiraSecrets
     params_model = JiraParams

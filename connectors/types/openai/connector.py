@@ -6,8 +6,10 @@ from typing import Any
 from connectors.net.exchange import Request, Response
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
+from connectors.types.answers import RESULTS
 from connectors.types.base import Adopted, Message
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import ASKING, VETTING
 from connectors.types.openai.answering import MAX_READ, judge_error, read_answer
 from connectors.types.openai.asking import write_question
 from connectors.types.openai.kibana import adopt_genai
@@ -24,6 +26,14 @@ class OpenAiConnectorType(HttpApiType[OpenAiConfig, OpenAiSecrets, OpenAiParams]
     categories = ("ai",)
     icon = "neurology"
     kibana_id = ".gen-ai"
+    checks = {
+        **VETTING,
+        **ASKING,
+        "authenticate": "The service accepts the key. Where it lists no models.",
+        "models": "The service lists its models.",
+        "model": "The model is among them.",
+    }
+    results = {**RESULTS, "a prompt that is longer than the model takes": Reason.TOO_LARGE}
     config_model = OpenAiConfig
     secrets_model = OpenAiSecrets
     params_model = OpenAiParams

@@ -14,8 +14,8 @@ from connectors.types.redis_stream.probing import probe_redis
 from connectors.types.redis_stream.refusals import reason_for
 from connectors.types.redis_stream.schemas import RedisStreamConfig, RedisStreamParams, RedisStreamSecrets
 from connectors.types.redis_stream.sessions import RedisRoute, add
-from connectors.types.tcp import TcpType
-from connectors.types.tcp_probe import told
+from connectors.types.tcp import RESULTS, TcpType
+from connectors.types.tcp_probe import CHECKS, told
 
 MAX_BATCH: Final = 1000  # entries
 _FULL: Final = 1 << 20  # bytes from which a batch goes out
@@ -32,6 +32,19 @@ class RedisStreamConnectorType(TcpType[RedisStreamConfig, RedisStreamSecrets, Re
     description = "Adds an entry to a Redis stream."
     categories = ("streaming",)
     icon = "stacks"
+    checks = {
+        **CHECKS,
+        "authenticate": "Redis accepts the user, or asks for none.",
+        "database": "The database is there. Where it is not 0.",
+        "role": "The server is no replica, as far as it may be asked.",
+    }
+    results = {
+        "the entry was added": Reason.OK,
+        "a server that loads, is busy, out of memory or a replica": Reason.RETRY_HTTP_5XX,
+        "a key that is no stream or may not be written, an ID that is not greater than the last": Reason.PERMANENT_4XX,
+        "credentials that are refused, or that may not add entries": Reason.BAD_CONFIG,
+        **RESULTS,
+    }
     config_model = RedisStreamConfig
     secrets_model = RedisStreamSecrets
     params_model = RedisStreamParams

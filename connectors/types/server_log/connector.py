@@ -38,6 +38,11 @@ class ServerLogConnectorType(ConnectorType[ServerLogConfig, ServerLogSecrets, Se
     icon = "receipt_long"
     is_remote = False
     kibana_id = ".server-log"
+    checks = {"log": "Which levels the installation's log writes."}
+    results = {
+        "the line was written": Reason.OK,
+        "a level that there is not": Reason.TEMPLATE_ERROR,
+    }
     config_model = ServerLogConfig
     secrets_model = ServerLogSecrets
     params_model = ServerLogParams

@@ -12,7 +12,7 @@ from connectors.steps import Step
 from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import status_step
+from connectors.types.http_probe import ASKING, VETTING, status_step
 from connectors.types.oauth2 import Grant
 from connectors.types.rendered import check_choice
 from connectors.types.servicenow.assertion import sign_assertion
@@ -56,6 +56,13 @@ class ServiceNowConnectorType(HttpApiType[ServiceNowConfig, ServiceNowSecrets, S
     categories = ("tickets",)
     icon = "confirmation_number"
     kibana_id = ".servicenow"
+    checks = {
+        **VETTING,
+        "token": "The token endpoint gives an access token. For OAuth 2.",
+        **ASKING,
+        "authenticate": "ServiceNow accepts the credentials.",
+        "table": "The user may read the table of incidents.",
+    }
     config_model = ServiceNowConfig
     secrets_model = ServiceNowSecrets
     params_model = ServiceNowParams

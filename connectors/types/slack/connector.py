@@ -12,12 +12,12 @@ from typing import Any, Final
 from connectors.net.exchange import Failure, Request, Response
 from connectors.outcomes import Reason
 from connectors.steps import Step
-from connectors.types.answers import reason_for
+from connectors.types.answers import RESULTS, reason_for
 from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.cutting import cut
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import status_step
+from connectors.types.http_probe import ASKING, VETTING, status_step
 from connectors.types.sites import Site, read_object
 from connectors.types.slack.blocks import finish_blocks, text_format
 from connectors.types.slack.errors import judge_error, judge_webhook_error
@@ -42,6 +42,14 @@ class SlackConnectorType(HttpApiType[SlackConfig, SlackSecrets, SlackParams]):
     categories = ("messaging",)
     icon = "tag"
     kibana_id = ".slack_api"
+    checks = {
+        **VETTING,
+        **ASKING,
+        "webhook": "The address answers. Whether it posts shows with the first message. For webhooks.",
+        "authenticate": "Slack accepts the token; which workspace and user. For tokens.",
+        "channels": "The allowed channels are there, and the bot may post in them. For tokens.",
+    }
+    results = {**RESULTS, "a message that is longer than Slack takes": Reason.TOO_LARGE}
     config_model = SlackConfig
     secrets_model = SlackSecrets
     params_model = SlackParams

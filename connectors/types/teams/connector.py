@@ -12,11 +12,12 @@ from typing import Any, Final
 from connectors.net.exchange import Failure, Request, Response
 from connectors.outcomes import Reason
 from connectors.steps import Step
-from connectors.types.answers import reason_for
+from connectors.types.answers import RESULTS, reason_for
 from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.cutting import cut
 from connectors.types.http_api import Exchange, HttpApiType
+from connectors.types.http_probe import ASKING, VETTING
 from connectors.types.sites import Site, read_object, write_json
 from connectors.types.teams.schemas import TeamsConfig, TeamsParams, TeamsSecrets
 
@@ -44,6 +45,8 @@ class TeamsConnectorType(HttpApiType[TeamsConfig, TeamsSecrets, TeamsParams]):
     categories = ("messaging",)
     icon = "groups"
     kibana_id = ".teams"
+    checks = {**VETTING, **ASKING, "webhook": "The address answers. Whether it takes cards shows with the first one."}
+    results = {**RESULTS, "a message that is larger than Teams takes": Reason.TOO_LARGE}
     config_model = TeamsConfig
     secrets_model = TeamsSecrets
     params_model = TeamsParams

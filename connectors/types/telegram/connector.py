@@ -12,11 +12,11 @@ from urllib.parse import quote
 from connectors.net.exchange import Failure, Request, Response
 from connectors.outcomes import Reason
 from connectors.steps import Step
-from connectors.types.answers import reason_for, wait_of
+from connectors.types.answers import RESULTS, reason_for, wait_of
 from connectors.types.base import Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import status_step
+from connectors.types.http_probe import ASKING, VETTING, status_step
 from connectors.types.sites import Site, read_object
 from connectors.types.telegram.cutting import cut_message
 from connectors.types.telegram.schemas import CHAT, TelegramConfig, TelegramParams, TelegramSecrets
@@ -41,6 +41,13 @@ class TelegramConnectorType(HttpApiType[TelegramConfig, TelegramSecrets, Telegra
     description = "Sends messages to chats, groups and channels of Telegram through a bot."
     categories = ("messaging",)
     icon = "send"
+    checks = {
+        **VETTING,
+        **ASKING,
+        "authenticate": "Telegram accepts the token; which bot it is of.",
+        "chat": "The bot knows the usual chat.",
+    }
+    results = {**RESULTS, "a message that is longer than Telegram takes": Reason.TOO_LARGE}
     config_model = TelegramConfig
     secrets_model = TelegramSecrets
     params_model = TelegramParams
