@@ -58,7 +58,7 @@ def test_sources_travel_after_their_connectors_and_overwrite_what_is_there(
     arrived = elsewhere.get("sources/orders").body
     assert (arrived["connector"], arrived["params"]["topics"]) == ("cluster", ["orders"])
     elsewhere.patch("sources/orders", {"name": "Another"})
-    assert bring(elsewhere, data, on_conflict="overwrite").status == 200
+    assert bring(elsewhere, data, conflicts="overwrite").status == 200
     assert elsewhere.get("sources/orders").body["name"] == api.get("sources/orders").body["name"]
 
 
