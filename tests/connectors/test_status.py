@@ -81,7 +81,9 @@ def test_each_change_is_in_the_history_the_event_log_and_an_event_of_the_space(
 
 @pytest.mark.django_db
 def test_a_degraded_connector_that_nobody_looks_at_comes_back_by_itself_and_tells(space: Space) -> None:
-    idle, failing, checked = (make_connector(space, health_interval=interval) for interval in (0, 0, 60))
+    idle, failing, checked = (
+        update_connector(make_connector(space), health_interval=interval) for interval in (0, 0, 60)
+    )
     for connector in (idle, failing, checked):
         observe(connector.pk, Reason.RETRY_TIMEOUT, "No answer.")
     settle_degraded()
