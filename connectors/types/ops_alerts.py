@@ -47,7 +47,12 @@ class OpsAlertType(HttpApiType[OpsAlertConfig, OpsAlertSecrets, OpsAlertParams])
     """Opens, acknowledges and closes alerts, and adds notes. ``alerts`` is the path of its resource."""
 
     alerts: str
-    checks = {**VETTING, **ASKING, "authenticate": "The API key is accepted."}
+    checks = {
+        **VETTING,
+        **ASKING,
+        "authenticate": "The API key is accepted.",
+        "status": "What the answer says, where none of these steps can.",
+    }
     secrets_model = OpsAlertSecrets
     params_model = OpsAlertParams
 

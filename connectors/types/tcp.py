@@ -21,7 +21,7 @@ from connectors.net.urls import BadUrl, Origin, parse_address, parse_host
 from connectors.outcomes import Reason
 from connectors.types.answers import clean
 from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT
-from connectors.types.http_fields import DEFAULT_TIMEOUT
+from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT
 from connectors.types.masking import Masker
 from connectors.types.tls_fields import TlsConfig, TlsSecrets, tls_overrides
 from spaces.errors import FieldError
@@ -57,6 +57,7 @@ class _Place(Config):
         description="Seconds for a whole message, from connecting to the last reply.",
         ge=1,
         le=300,
+        json_schema_extra=ADVANCED,
     )
 
     @field_validator("host")

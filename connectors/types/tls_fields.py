@@ -8,7 +8,7 @@ from connectors.net.certificates import read_key, read_pkcs12
 from connectors.net.terms import Overrides
 from connectors.net.tls import check_certificates
 from connectors.types.base import Config, Secrets
-from connectors.types.http_fields import MAX_PEM, PEM
+from connectors.types.http_fields import ADVANCED, MAX_PEM, PEM
 
 
 class TlsConfig(Config):
@@ -21,20 +21,21 @@ class TlsConfig(Config):
             "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
             "none: nothing, for tests only."
         ),
+        json_schema_extra=ADVANCED,
     )
     ca: str = Field(
         "",
         title="Certificate authorities",
         description="PEM. Trusted in place of those of the installation.",
         max_length=MAX_PEM,
-        json_schema_extra=PEM,
+        json_schema_extra=PEM | ADVANCED,
     )
     client_cert: str = Field(
         "",
         title="Client certificate",
         description="PEM, with its chain. Its key is a secret.",
         max_length=MAX_PEM,
-        json_schema_extra=PEM,
+        json_schema_extra=PEM | ADVANCED,
     )
 
     @field_validator("ca", "client_cert")

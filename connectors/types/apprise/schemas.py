@@ -41,6 +41,7 @@ class AppriseSecrets(Secrets):
         title="URL",
         description="As apprise writes it for the service, such as pover://user@token.",
         max_length=4096,
+        examples=["pover://user@token"],
     )
 
     @field_validator("url")

@@ -11,14 +11,14 @@ from typing import Any, Final
 from connectors.net.exchange import Failure, Request, Response
 from connectors.outcomes import Reason
 from connectors.steps import Step
-from connectors.types.answers import reason_for, wait_of
+from connectors.types.answers import RESULTS, reason_for, wait_of
 from connectors.types.base import Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.cutting import cut
 from connectors.types.discord.embeds import write_embeds
 from connectors.types.discord.schemas import DiscordConfig, DiscordParams, DiscordSecrets
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import ASKING, VETTING, status_step
+from connectors.types.http_probe import CHECKS, status_step
 from connectors.types.sites import Site, read_object
 
 MAX_CONTENT: Final = 2000  # characters
@@ -41,7 +41,8 @@ class DiscordConnectorType(HttpApiType[DiscordConfig, DiscordSecrets, DiscordPar
     description = "Posts messages to Discord, as text or as embeds, through a channel's webhook."
     categories = ("messaging",)
     icon = "forum"
-    checks = {**VETTING, **ASKING, "webhook": "Discord knows the webhook; its name and channel."}
+    checks = {**CHECKS, "webhook": "Discord knows the webhook, and says what it is called and where it posts."}
+    results = {**RESULTS, "a webhook that Discord does not know": Reason.BAD_CONFIG}
     config_model = DiscordConfig
     secrets_model = DiscordSecrets
     params_model = DiscordParams

@@ -58,6 +58,7 @@ class IndexConnectorType(HttpApiType[IndexConfig, IndexSecrets, IndexParams]):
         "cluster": "It is Elasticsearch or OpenSearch; its version and name.",
         "permissions": "The user may write to the index. For Elasticsearch.",
         "index": "The index is there, or is created with the first document.",
+        "status": "What the answer says, where none of these steps can.",
     }
     results = {
         **RESULTS,

@@ -32,6 +32,7 @@ class OpenAiConnectorType(HttpApiType[OpenAiConfig, OpenAiSecrets, OpenAiParams]
         "authenticate": "The service accepts the key. Where it lists no models.",
         "models": "The service lists its models.",
         "model": "The model is among them.",
+        "status": "What the answer says, where none of these steps can.",
     }
     results = {**RESULTS, "a prompt that is longer than the model takes": Reason.TOO_LARGE}
     config_model = OpenAiConfig

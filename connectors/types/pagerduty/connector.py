@@ -4,16 +4,17 @@ Source: PagerDuty, Events API v2, "Send an Alert Event", and "Events API v2 Over
 an event was taken, 400 for a bad one, 429 past the rate limit; an event has at most 512 KB.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from connectors.net.exchange import Request, Response
 from connectors.steps import Step
-from connectors.types.base import Message
+from connectors.types.base import Adopted, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
 from connectors.types.http_probe import CHECKS
 from connectors.types.pagerduty.schemas import (
+    DEFAULT_URL,
     EVENT_ACTIONS,
     SEVERITIES,
     PagerDutyConfig,
@@ -48,6 +49,9 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
 
     def missing_secrets(self, config: PagerDutyConfig, secrets: PagerDutySecrets) -> list[str]:
         return [] if secrets.routing_key else ["routing_key"]
+
+    def adopt(self, config: Mapping[str, Any]) -> Adopted:
+        return Adopted({"api_url": config.get("apiUrl") or DEFAULT_URL}, ("routing_key",))
 
     def converse(self, site: PagerDutySite, message: Message[PagerDutyParams]) -> Exchange:
         event = _event(site, message)

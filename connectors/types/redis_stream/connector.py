@@ -32,6 +32,7 @@ class RedisStreamConnectorType(TcpType[RedisStreamConfig, RedisStreamSecrets, Re
     description = "Adds an entry to a Redis stream."
     categories = ("streaming",)
     icon = "stacks"
+    batch = 10
     checks = {
         **CHECKS,
         "authenticate": "Redis accepts the user, or asks for none.",

@@ -62,6 +62,7 @@ class ServiceNowConnectorType(HttpApiType[ServiceNowConfig, ServiceNowSecrets, S
         **ASKING,
         "authenticate": "ServiceNow accepts the credentials.",
         "table": "The user may read the table of incidents.",
+        "status": "What the answer says, where none of these steps can.",
     }
     config_model = ServiceNowConfig
     secrets_model = ServiceNowSecrets

@@ -17,7 +17,7 @@ from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.cutting import cut
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import ASKING, VETTING, status_step
+from connectors.types.http_probe import CHECKS, status_step
 from connectors.types.sites import Site, read_object
 from connectors.types.slack.blocks import finish_blocks, text_format
 from connectors.types.slack.errors import judge_error, judge_webhook_error
@@ -43,13 +43,17 @@ class SlackConnectorType(HttpApiType[SlackConfig, SlackSecrets, SlackParams]):
     icon = "tag"
     kibana_id = ".slack_api"
     checks = {
-        **VETTING,
-        **ASKING,
-        "webhook": "The address answers. Whether it posts shows with the first message. For webhooks.",
-        "authenticate": "Slack accepts the token; which workspace and user. For tokens.",
-        "channels": "The allowed channels are there, and the bot may post in them. For tokens.",
+        **CHECKS,
+        "authenticate": "Slack knows a bot's token.",
+        "channels": "A bot's channels that are named by ID are there and not archived; five of them are looked up.",
+        "webhook": "Nothing: a webhook can be asked nothing without a message.",
     }
-    results = {**RESULTS, "a message that is longer than Slack takes": Reason.TOO_LARGE}
+    results = {
+        **RESULTS,
+        "a bot's token that Slack refuses, or a webhook that is gone": Reason.BAD_CONFIG,
+        "a text that Slack calls too long": Reason.TOO_LARGE,
+        "any other error that Slack names": Reason.PERMANENT_4XX,
+    }
     config_model = SlackConfig
     secrets_model = SlackSecrets
     params_model = SlackParams

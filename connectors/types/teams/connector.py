@@ -17,7 +17,7 @@ from connectors.types.base import Adopted, Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.cutting import cut
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import ASKING, VETTING
+from connectors.types.http_probe import CHECKS
 from connectors.types.sites import Site, read_object, write_json
 from connectors.types.teams.schemas import TeamsConfig, TeamsParams, TeamsSecrets
 
@@ -45,8 +45,13 @@ class TeamsConnectorType(HttpApiType[TeamsConfig, TeamsSecrets, TeamsParams]):
     categories = ("messaging",)
     icon = "groups"
     kibana_id = ".teams"
-    checks = {**VETTING, **ASKING, "webhook": "The address answers. Whether it takes cards shows with the first one."}
-    results = {**RESULTS, "a message that is larger than Teams takes": Reason.TOO_LARGE}
+    checks = {**CHECKS, "webhook": "Nothing: a workflow can be asked nothing without a message."}
+    results = {
+        **RESULTS,
+        "an error 429 within a 200": Reason.RETRY_429,
+        "a workflow that is gone, off, or not open to anyone": Reason.BAD_CONFIG,
+        "an answer 413": Reason.TOO_LARGE,
+    }
     config_model = TeamsConfig
     secrets_model = TeamsSecrets
     params_model = TeamsParams

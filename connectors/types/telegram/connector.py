@@ -16,7 +16,7 @@ from connectors.types.answers import RESULTS, reason_for, wait_of
 from connectors.types.base import Message, TemplateFormat
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
-from connectors.types.http_probe import ASKING, VETTING, status_step
+from connectors.types.http_probe import CHECKS, status_step
 from connectors.types.sites import Site, read_object
 from connectors.types.telegram.cutting import cut_message
 from connectors.types.telegram.schemas import CHAT, TelegramConfig, TelegramParams, TelegramSecrets
@@ -42,12 +42,15 @@ class TelegramConnectorType(HttpApiType[TelegramConfig, TelegramSecrets, Telegra
     categories = ("messaging",)
     icon = "send"
     checks = {
-        **VETTING,
-        **ASKING,
-        "authenticate": "Telegram accepts the token; which bot it is of.",
-        "chat": "The bot knows the usual chat.",
+        **CHECKS,
+        "authenticate": "Telegram knows the token.",
+        "chat": "The bot sees the connector's chat.",
     }
-    results = {**RESULTS, "a message that is longer than Telegram takes": Reason.TOO_LARGE}
+    results = {
+        **RESULTS,
+        "a token that Telegram refuses": Reason.BAD_CONFIG,
+        "a text that Telegram calls too long": Reason.TOO_LARGE,
+    }
     config_model = TelegramConfig
     secrets_model = TelegramSecrets
     params_model = TelegramParams
