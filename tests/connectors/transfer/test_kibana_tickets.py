@@ -1,4 +1,4 @@
-"""Kibana's ticketing connectors are imported with all but their secrets.
+"""Kibana's ticketing and incident connectors are imported with all but their secrets.
 
 Configs: https://www.elastic.co/docs/reference/kibana/connectors-kibana, "Opsgenie", "Jira Service Management", "Jira"
 and "ServiceNow ITSM".
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("kibana_id", "config", "type_id", "missing"),
     [
+        (".pagerduty", {"apiUrl": None}, "pagerduty", ["routing_key"]),
         (".opsgenie", {"apiUrl": "https://api.opsgenie.com"}, "opsgenie", ["api_key"]),
         (
             ".jira-service-management",
