@@ -372,4 +372,4 @@ def test_a_delivery_outlives_its_action_and_connector(api: Api, space: Space) ->
     assert api.delete(f"connectors/{connector_of(action).public_id}").status == 204
     assert api.get("deliveries").ids == [key]
     shown = api.get(f"deliveries/{key}").body
-    assert (shown["action"], shown["connector"]) == (None, None)
+    assert (shown["action"], shown["connector"]) == (action.public_id, connector_of(action).public_id)
