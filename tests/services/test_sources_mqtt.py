@@ -11,13 +11,11 @@ import trustme
 from connectors.models import Connector
 from connectors.net.mqtt import MqttClient, QoS, Sent, Session, Version
 from connectors.net.urls import Origin
-from connectors.types import registry
 from rules.incoming import CannotAccept
 from rules.models import Errand, Event, Source, SourceReader
 from rules.services import accept, delete_source, update_source
 from spaces.models import Space
 from spaces.services import update_space
-from tests import mqtt_connector
 from tests.factories import make_space
 from tests.mosquitto import Mosquitto, mosquitto
 from tests.servers import wait_until
@@ -34,10 +32,8 @@ def broker() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(autouse=True)
-def _type_installed(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _loopback_allowed(settings: Any) -> None:
     settings.NETWORK_ALLOWED_PRIVATE = ["127.0.0.0/8"]
-    types = registry.all_types()
-    monkeypatch.setattr(registry, "all_types", lambda: {"mqtt": mqtt_connector.MqttStandIn(), **types})
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_a_source_that_nobody_reads_is_told_to_be_stopped(installation: Installa
 
 
 def test_a_process_that_is_killed_loses_no_mqtt_message_and_doubles_none_with_an_id(installation: Installation) -> None:
-    switchyard, command = installation.switchyard, [sys.executable, "-m", "tests.mqtt_connector"]
+    switchyard, command = installation.switchyard, [sys.executable, "manage.py"]
     with mosquitto(lines=("max_queued_messages 0",)) as broker:
         code = (
             "from spaces.models import Space; from tests.sources import make_connector_of, make_source; "
