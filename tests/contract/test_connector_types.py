@@ -61,36 +61,35 @@ def test_every_type_is_tried_against_every_system(harness: Harness) -> None:
 
 
 @EACH_SCENARIO
-def test_each_message_has_one_outcome_in_time(harness: Harness, scenario: Scenario) -> None:
-    with scenario.system() as connection:
+def test_each_message_has_one_outcome_in_time_that_can_be_stored_and_tells_no_secret(
+    harness: Harness,
+    scenario: Scenario,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with caplog.at_level(logging.DEBUG), scenario.system() as connection:
+        has_secrets = bool(get_type(harness.type_id).secrets_model.model_fields)
+        assert any(CANARY in secret for secret in connection.secrets.plaintexts()) is has_secrets
         began = time.monotonic()
         outcomes = deliver(harness, connection)
         took = time.monotonic() - began
+        told = [repr(outcomes), repr(connection), str(connection), repr(harness.message(1)), caplog.text]
+    told += capfd.readouterr()
     assert sorted(outcome.key for outcome in outcomes) == list(range(MESSAGES))
     assert {outcome.reason for outcome in outcomes} == {scenario.expected}, outcomes
     assert scenario.expected in get_type(harness.type_id).results.values(), "results lack what happens here"
-    assert all(outcome.detail for outcome in outcomes)
     assert took < TIMEOUT + 2
-    assert all(0 <= outcome.duration < TIMEOUT + 2 for outcome in outcomes)
-
-
-@EACH_SCENARIO
-def test_an_outcome_can_be_stored_and_is_bounded(harness: Harness, scenario: Scenario) -> None:
-    with scenario.system() as connection:
-        outcomes = deliver(harness, connection)
     for outcome in outcomes:
-        said = [outcome.detail, outcome.request, outcome.response]
-        text = json.dumps([*said, outcome.answer], allow_nan=False, ensure_ascii=False)
-        assert not UNSTORABLE.search(json.loads(json.dumps(text)))
-        assert "\\u0000" not in text
-        assert len(json.dumps(said).encode()) < 64 * 1024
-        assert len(orjson.dumps(outcome.answer)) <= MAX_ANSWER
-        assert "\n" not in outcome.detail
-        assert len(outcome.detail) < 2048
+        assert 0 <= outcome.duration < TIMEOUT + 2
+        check_can_be_stored(outcome)
+    for text in told:
+        assert not any(trace in text for trace in TRACES), text
 
 
 @EACH_SCENARIO
-def test_a_probe_ends_in_time_with_steps_that_can_be_shown(harness: Harness, scenario: Scenario) -> None:
+def test_a_probe_ends_in_time_and_finds_what_keeps_messages_from_getting_there(
+    harness: Harness, scenario: Scenario
+) -> None:
     with scenario.system() as connection:
         began = time.monotonic()
         steps = probe(harness, connection)
@@ -108,37 +107,14 @@ def test_a_probe_ends_in_time_with_steps_that_can_be_shown(harness: Harness, sce
         assert 0 <= step.duration < TIMEOUT + 2
         assert not any(trace in f"{step.detail}{step.advice}" for trace in TRACES)
         assert step.reason.is_ok or step.advice, step
-
-
-@EACH_SCENARIO
-def test_a_probe_finds_what_keeps_messages_from_getting_there(harness: Harness, scenario: Scenario) -> None:
-    if scenario.name not in UNREACHABLE:
-        return
-    with scenario.system() as connection:
-        assert probe(harness, connection)[-1].reason is scenario.expected
+    if scenario.name in UNREACHABLE:
+        assert steps[-1].reason is scenario.expected
 
 
 @EACH_HARNESS
 def test_a_probe_of_what_works_passes_every_step(harness: Harness) -> None:
     with scenario_of(harness, "accepts").system() as connection:
         assert all(step.reason.is_ok for step in probe(harness, connection))
-
-
-@EACH_SCENARIO
-def test_no_secret_is_told(
-    harness: Harness,
-    scenario: Scenario,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with caplog.at_level(logging.DEBUG), scenario.system() as connection:
-        has_secrets = bool(get_type(harness.type_id).secrets_model.model_fields)
-        assert any(CANARY in secret for secret in connection.secrets.plaintexts()) is has_secrets
-        outcomes = deliver(harness, connection)
-        told = [repr(outcomes), repr(connection), str(connection), repr(harness.message(1)), caplog.text]
-    told += capfd.readouterr()
-    for text in told:
-        assert not any(trace in text for trace in TRACES), text
 
 
 @EACH_HARNESS
@@ -210,6 +186,18 @@ def test_secrets_are_secret_by_their_type_and_may_be_missing(connector_type: Any
     assert connector_type.secrets_model.model_validate({}).plaintexts() == []
     for name, field in connector_type.secrets_model.model_fields.items():
         assert field.annotation == SecretStr | None, name
+
+
+def check_can_be_stored(outcome: Outcome) -> None:
+    said = [outcome.detail, outcome.request, outcome.response]
+    text = json.dumps([*said, outcome.answer], allow_nan=False, ensure_ascii=False)
+    assert not UNSTORABLE.search(json.loads(json.dumps(text)))
+    assert "\\u0000" not in text
+    assert len(json.dumps(said).encode()) < 64 * 1024
+    assert len(orjson.dumps(outcome.answer)) <= MAX_ANSWER
+    assert outcome.detail
+    assert "\n" not in outcome.detail
+    assert len(outcome.detail) < 2048
 
 
 def deliver(harness: Harness, connection: AnyConnection) -> list[Outcome]:
