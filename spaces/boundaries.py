@@ -60,9 +60,11 @@ def keep_where_it_is(model: type[Model]) -> None:
 def put_up(using: str) -> None:
     """Create the triggers that are missing, and drop those that are declared no more."""
     connection = connections[using]
-    wanted = dict(_triggers(connection.vendor))
     standing = _standing(connection)
     with connection.cursor() as cursor:
+        # A migration that is not the last one may end before a table is made, or after it was taken away.
+        tables = set(connection.introspection.table_names(cursor))
+        wanted = {name: sql for name, table, sql in _triggers(connection.vendor) if table in tables}
         for name, table in standing.items():
             if name not in wanted:
                 _drop(cursor, connection.vendor, name, table)
@@ -83,11 +85,11 @@ def missing(using: str) -> Sequence[str]:
     """Return the names of the triggers that are declared and not there."""
     connection = connections[using]
     standing = _standing(connection)
-    return [name for name, _ in _triggers(connection.vendor) if name not in standing]
+    return [name for name, _, _ in _triggers(connection.vendor) if name not in standing]
 
 
-def _triggers(vendor: str) -> Iterator[tuple[str, str]]:
-    """Yield name and SQL of each trigger; the name tells what it does, so that a change of it is another trigger."""
+def _triggers(vendor: str) -> Iterator[tuple[str, str, str]]:
+    """Yield name, table and SQL of each trigger; its name tells what it does, so that a changed one is another."""
     for boundary in _boundaries:
         table = boundary.model._meta.db_table
         # A trigger of SQLite's has one event.
@@ -98,6 +100,7 @@ def _triggers(vendor: str) -> Iterator[tuple[str, str]]:
             name = f"{_PREFIX}{table}_{digest}"
             yield (
                 name,
+                table,
                 template.format(name=name, event=event, table=table, broken=boundary.broken, text=boundary.text),
             )
 

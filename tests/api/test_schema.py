@@ -158,6 +158,8 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "event-log": {"outcome", "reason", "rule_id", "action_id", "connector_id", "delivery", "event"},
         "connector-types": set(),
         "rule-types": set(),
+        "sources": {"type", "connector", "status", "enabled", "search"},
+        "source-types": set(),
         "members": set(),
         "api-keys": set(),
         "audit": {"action", "actor", "actor_kind", "object_id", "since", "until"},

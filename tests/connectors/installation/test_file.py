@@ -48,7 +48,7 @@ def test_a_good_file_has_no_problems(write: Write, text: str) -> None:
     ("text", "expected"),
     [
         ("conectors: []\n", "line 1, conectors: There is no such field."),
-        ("connectors:\n  desk: {}\n", "line 1, connectors: Input should be a valid"),
+        ("connectors:\n  desk: {}\n", "line 1, connectors: Give a list."),
         (HTTP + "      timeout: soon\n", "line 8, connectors[0].config.timeout: "),
         (HTTP + "      verb: POST\n", "line 8, connectors[0].config.verb: There is no such field."),
         (HTTP.replace("https://", "ftp://"), "line 7, connectors[0].config.url: "),

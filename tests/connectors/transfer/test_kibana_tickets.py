@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.models import Connector
+from connectors.types.pagerduty.schemas import DEFAULT_URL
 from tests.connectors.transfer.test_kibana import bring, line
 from tests.factories import make_space
 
@@ -67,4 +68,8 @@ def test_a_ticketing_connector_waits_for_its_secrets(
     (found,) = bring(space, line(config, kibana_id)).objects
     assert sorted(found.missing_secrets) == sorted(missing)
     row = Connector.objects.get(space=space)
-    assert (row.type, row.config["api_url"], row.is_missing_secrets) == (type_id, config["apiUrl"], True)
+    assert (row.type, row.config["api_url"], row.is_missing_secrets) == (
+        type_id,
+        config["apiUrl"] or DEFAULT_URL,
+        True,
+    )

@@ -73,7 +73,7 @@ def test_a_package_that_is_installed_adds_its_type(installed: Path) -> None:
 def test_the_contract_tests_try_the_type_of_a_package_as_they_try_all(installed: Path) -> None:
     printed = run(installed, "-m", "pytest", "-p", "no:cacheprovider", "tests/contract", "-k", "ntfy")
     assert " failed" not in printed
-    assert int(printed.rpartition(" passed")[0].split()[-1]) > 100
+    assert int(printed.rpartition(" passed")[0].split()[-1]) > 40
 
 
 def test_the_page_of_the_type_of_a_package_comes_from_its_declaration(installed: Path, tmp_path: Path) -> None:
