@@ -19,7 +19,7 @@ run: $(BIN)/.runtime ## Set up and start everything; PORT=8123 VAR_DIR=/some/dir
 
 sso: $(BIN)/.sso ## Install what single sign-on needs; docs/single-sign-on.md tells what to set
 
-apprise: $(BIN)/.apprise ## Install what connectors of the type apprise need
+apprise: $(BIN)/.apprise ## Install what connectors of the type apprise need; docs/connectors/apprise.md tells more
 
 demo: $(BIN)/.runtime ## Send made-up events to the demo space for a minute, while `make run` runs
 	@exec $(BIN)/python manage.py demo_events $(ARGS)
