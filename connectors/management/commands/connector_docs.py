@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         pages = {each.id: page(each) for each in declared}
         if not types:
-            pages["index"] = index(declared)
+            pages["README"] = index(declared)  # no ID of a type is in upper case
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             for name, text in pages.items():

@@ -18,7 +18,7 @@ FOLDER = ROOT / "docs" / "connectors"
 
 def test_the_pages_are_those_of_the_types_as_they_are_now() -> None:
     pages = {f"{each.id}.md": page(each) for each in own_types().values()}
-    pages["index.md"] = index(own_types().values())
+    pages["README.md"] = index(own_types().values())
     kept = {path.name: path.read_text() for path in FOLDER.iterdir()}
     stale = sorted(name for name in pages.keys() | kept.keys() if pages.get(name) != kept.get(name))
     assert not stale, "run make schema, and delete the pages of types that are gone"
