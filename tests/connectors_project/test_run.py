@@ -164,7 +164,7 @@ def test_a_web_process_that_is_killed_comes_back(tmp_path: Path) -> None:
     with running(Run(tmp_path / "var", free_port())) as run:
         assert run.process is not None
         os.kill(child_of(run.process, "granian"), signal.SIGKILL)
-        run.wait_for("web    | ended (killed by SIGKILL)")
+        run.wait_for("web     | ended (killed by SIGKILL)")
         wait_until(lambda: answers(run), "the web process answers again")
 
 
