@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from connectors.net.kafka import handle_of, librdkafka
+from connectors.net.librdkafka import handle_of, librdkafka
 from tests.servers import wait_until
 
 _pointer: Final = ctypes.c_void_p

@@ -3,23 +3,14 @@
 librdkafka connects by itself, to the servers that a person named and to all that the cluster then advertises. It asks
 the application to look up each host, also one that is an address (``rd_kafka_conf_set_resolve_cb`` in its rdkafka.h),
 and connects to what comes back and nothing else. Here each host and each of its addresses is judged at that moment. So
-neither what a cluster advertises nor a name that changes its address gets past the policy.
-
-confluent-kafka does not hand that callback through. It is set over ctypes, on a client that has no servers yet and
-therefore no connection; the servers are added after that. Two things of confluent-kafka that are not in its
-documentation are relied on, and checked for each client: that librdkafka's handle is the first field of the object,
-and that the object's address is the handle's ``opaque``. The callback waits for the interpreter's lock in a thread of
-librdkafka: it would not do where librdkafka holds a lock of its own, as in the callback that opens connections.
+neither what a cluster advertises nor a name that changes its address gets past the policy; connectors/net/librdkafka.py
+has how that callback is set.
 """
 
-import ctypes
 import logging
-import socket
-import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -27,6 +18,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from connectors.net.librdkafka import drop_queued, guard, release
 from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.urls import BadUrl, Origin, parse_authority
 
@@ -88,8 +80,8 @@ class Client:
         if token is not None:
             hooks["oauth_cb"] = lambda _: token()
         self._held = [make({**settings, **hooks}, logger=_Log(this))]
-        self._close = weakref.finalize(self, _release, self._held)
-        _guard(self.handle, _Guard(policy, this), servers)
+        self._close = weakref.finalize(self, release, self._held)
+        guard(self.handle, _Guard(policy, this).check, [server.authority for server in servers])
 
     @property
     def handle(self) -> Any:
@@ -206,7 +198,7 @@ class Producer(Client):
 
     def drop_queued(self) -> None:
         """Fail the messages that have not begun to be sent."""
-        librdkafka.rd_kafka_purge(handle_of(self.handle), _QUEUED | _WITHOUT_WAITING)
+        drop_queued(self.handle)
 
 
 class Inspector(Client):
@@ -284,112 +276,9 @@ class _Guard:
         return True
 
 
-class _AddressInfo(ctypes.Structure):
-    """``struct addrinfo`` of netdb.h."""
-
-
-_AddressInfo._fields_ = [
-    *((name, ctypes.c_int) for name in ("flags", "family", "socktype", "protocol")),
-    ("length", ctypes.c_uint32),
-    *((name, ctypes.c_void_p) for name in (("name", "address") if sys.platform == "darwin" else ("address", "name"))),
-    ("next", ctypes.POINTER(_AddressInfo)),
-]
-_Found = ctypes.POINTER(ctypes.POINTER(_AddressInfo))
-_Resolve = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, _Found, ctypes.c_void_p)
-# Symbols of a library are looked for in those that it needs as well: so this reaches the librdkafka in use.
-librdkafka: Final = ctypes.CDLL(confluent_kafka.cimpl.__file__)
-librdkafka.rd_kafka_conf.argtypes = [ctypes.c_void_p]
-librdkafka.rd_kafka_conf.restype = ctypes.c_void_p
-librdkafka.rd_kafka_opaque.argtypes = [ctypes.c_void_p]
-librdkafka.rd_kafka_opaque.restype = ctypes.c_void_p
-librdkafka.rd_kafka_conf_set_resolve_cb.argtypes = [ctypes.c_void_p, _Resolve]
-librdkafka.rd_kafka_conf_set_resolve_cb.restype = None
-librdkafka.rd_kafka_brokers_add.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
-librdkafka.rd_kafka_brokers_add.restype = ctypes.c_int
-librdkafka.rd_kafka_purge.argtypes = [ctypes.c_void_p, ctypes.c_int]
-librdkafka.rd_kafka_purge.restype = ctypes.c_int
-librdkafka.rd_kafka_destroy.argtypes = [ctypes.c_void_p]
-librdkafka.rd_kafka_destroy.restype = None
-_QUEUED, _IN_FLIGHT, _WITHOUT_WAITING = 1, 2, 4  # flags of rd_kafka_purge
-_libc: Final = ctypes.CDLL(None)
-_libc.getaddrinfo.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, _Found]
-_libc.getaddrinfo.restype = ctypes.c_int
-_libc.freeaddrinfo.argtypes = [ctypes.POINTER(_AddressInfo)]
-_libc.freeaddrinfo.restype = None
-
-_guards: Final[dict[int, _Guard]] = {}  # by the opaque of the client
-
-
-def _resolve(host: bytes | None, service: bytes | None, hints: int | None, found: Any, opaque: int) -> int:
-    """Do as getaddrinfo(3) does for hosts that are allowed. Without a host, free what was found before."""
-    if host is None:
-        _libc.freeaddrinfo(found[0])
-        return 0
-    try:
-        guard = _guards[opaque]
-        if failure := _libc.getaddrinfo(host, service, hints, found):
-            return int(failure)
-        if guard.check(host.decode(), list(_addresses(found[0]))):
-            return 0
-        _libc.freeaddrinfo(found[0])
-    except Exception:  # noqa: BLE001  nothing may be raised into librdkafka; what is not understood is not allowed
-        return socket.EAI_FAIL
-    return socket.EAI_FAIL
-
-
-_resolve_callback: Final = _Resolve(_resolve)
-
-
-def _addresses(found: Any) -> Iterator[str]:
-    while found:
-        info = found.contents
-        offset, size = (4, 4) if info.family == socket.AF_INET else (8, 16)
-        yield socket.inet_ntop(info.family, ctypes.string_at(info.address + offset, size))
-        found = info.next
-
-
-def _guard(handle: Any, guard: _Guard, servers: Sequence[Origin]) -> None:
-    """Let ``guard`` judge all hosts of a client that has none yet, then tell it the servers."""
-    rdkafka = handle_of(handle)
-    _guards[id(handle)] = guard
-    librdkafka.rd_kafka_conf_set_resolve_cb(librdkafka.rd_kafka_conf(rdkafka), _resolve_callback)
-    listed = ",".join(server.authority for server in servers)
-    if librdkafka.rd_kafka_brokers_add(rdkafka, listed.encode()) == 0:
-        raise RuntimeError("librdkafka takes none of these servers.")
-
-
-def handle_of(client: Any) -> int:
-    """Return librdkafka's handle of a client of confluent-kafka; raise RuntimeError when it is not where it was."""
-    rdkafka = _place(client).value
-    if rdkafka is None or librdkafka.rd_kafka_opaque(rdkafka) != id(client):
-        raise RuntimeError("This release of confluent-kafka keeps librdkafka's handle elsewhere.")
-    return rdkafka
-
-
-def _place(client: Any) -> ctypes.c_void_p:
-    return ctypes.c_void_p.from_address(id(client) + object.__basicsize__)
-
-
 def _tell(client: "weakref.ref[Client]", error: KafkaError) -> None:
     if (found := client()) is not None:
         found.see(error)
-
-
-def _release(held: list[Any]) -> None:
-    """End a client: over ctypes, as confluent-kafka keeps the interpreter's lock meanwhile, and look-ups need it."""
-    handle = held.pop()
-    if isinstance(handle, confluent_kafka.Consumer):
-        # It leaves its group, lets go of the lock for it, and of a queue that only it knows.
-        handle.close()
-        _guards.pop(id(handle), None)
-        return
-    rdkafka = handle_of(handle)
-    librdkafka.rd_kafka_purge(rdkafka, _QUEUED | _IN_FLIGHT | _WITHOUT_WAITING)
-    with suppress(KafkaException):
-        handle.poll(0)
-    _place(handle).value = None  # so that confluent-kafka takes it for closed
-    librdkafka.rd_kafka_destroy(rdkafka)
-    _guards.pop(id(handle), None)
 
 
 def _origin(name: str) -> Origin | str:

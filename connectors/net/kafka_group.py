@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from connectors.net.kafka import handle_of, librdkafka
+from connectors.net.librdkafka import handle_of, librdkafka
 
 logger = logging.getLogger(__name__)
 
