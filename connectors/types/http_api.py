@@ -12,23 +12,23 @@ from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from connectors.net.exchange import Request, Response, Result
 from connectors.net.policy import BlockedTarget, NetworkPolicy, policy_for
 from connectors.net.terms import Overrides
-from connectors.net.tls import check_certificates
 from connectors.net.urls import BadUrl, parse_url
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.answers import RESULTS, clean
-from connectors.types.base import Config, Connection, ConnectorType, Message, ParamsT, SecretsT
+from connectors.types.base import Connection, ConnectorType, Message, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
 from connectors.types.gathering import Batch, Gathering
-from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT, MAX_PEM, PEM, Verify
+from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT
 from connectors.types.http_probe import CHECKS, Probe, probe_http, status_step, token_step
 from connectors.types.oauth2 import Grant, NoToken, TokenSource
 from connectors.types.sites import Site
+from connectors.types.tls_fields import TrustConfig
 from spaces.errors import FieldError
 
 _MAX_SITES: Final = 256
@@ -36,7 +36,7 @@ _MAX_SITES: Final = 256
 Exchange = Generator[Request, Result, Outcome]
 
 
-class HttpApiConfig(Config):
+class HttpApiConfig(TrustConfig):
     """What every connector to an HTTP API has settings for."""
 
     timeout: float = Field(
@@ -47,31 +47,6 @@ class HttpApiConfig(Config):
         le=300,
         json_schema_extra=ADVANCED,
     )
-    verify: Verify = Field(
-        "default",
-        title="TLS verification",
-        description=(
-            "default: as the installation has it. full: certificate and host name. certificate: not the host name. "
-            "none: nothing, for tests only."
-        ),
-        json_schema_extra=ADVANCED,
-    )
-    ca: str = Field(
-        "",
-        title="Certificate authorities",
-        description="PEM. Trusted in place of those of the installation.",
-        max_length=MAX_PEM,
-        json_schema_extra=PEM | ADVANCED,
-    )
-
-    @field_validator("ca")
-    @classmethod
-    def _is_pem(cls, value: str) -> str:
-        if "PRIVATE KEY" in value:
-            raise ValueError("Take out the private key: it is a secret.")
-        if value:
-            check_certificates(value)
-        return value
 
 
 ApiConfigT = TypeVar("ApiConfigT", bound=HttpApiConfig)

@@ -1,6 +1,4 @@
-"""What a person fills in about TLS, the same for every type that speaks a protocol of its own over it."""
-
-from typing import Literal
+"""What a person fills in about TLS, the same for every type that speaks over it."""
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -8,13 +6,13 @@ from connectors.net.certificates import read_key, read_pkcs12
 from connectors.net.terms import Overrides
 from connectors.net.tls import check_certificates
 from connectors.types.base import Config, Secrets
-from connectors.types.http_fields import ADVANCED, MAX_PEM, PEM
+from connectors.types.http_fields import ADVANCED, MAX_PEM, PEM, Verify
 
 
-class TlsConfig(Config):
-    """Whom to trust, and the certificate to show."""
+class TrustConfig(Config):
+    """Whom to trust."""
 
-    verify: Literal["default", "full", "certificate", "none"] = Field(
+    verify: Verify = Field(
         "default",
         title="TLS verification",
         description=(
@@ -30,6 +28,16 @@ class TlsConfig(Config):
         max_length=MAX_PEM,
         json_schema_extra=PEM | ADVANCED,
     )
+
+    @field_validator("ca")
+    @classmethod
+    def _has_authorities(cls, value: str) -> str:
+        return _certificates(value)
+
+
+class TlsConfig(TrustConfig):
+    """Whom to trust, and the certificate to show."""
+
     client_cert: str = Field(
         "",
         title="Client certificate",
@@ -38,14 +46,10 @@ class TlsConfig(Config):
         json_schema_extra=PEM | ADVANCED,
     )
 
-    @field_validator("ca", "client_cert")
+    @field_validator("client_cert")
     @classmethod
-    def _is_pem(cls, value: str) -> str:
-        if "PRIVATE KEY" in value:
-            raise ValueError("Take out the private key: it is a secret and has a field of its own.")
-        if value:
-            check_certificates(value)
-        return value
+    def _has_certificates(cls, value: str) -> str:
+        return _certificates(value)
 
 
 class TlsSecrets(Secrets):
@@ -56,19 +60,21 @@ class TlsSecrets(Secrets):
         title="Passphrase of the client certificate",
         description="Opens the key, or the PKCS#12 file.",
         max_length=1024,
+        json_schema_extra=ADVANCED,
     )
     client_key: SecretStr | None = Field(
         None,
         title="Key of the client certificate",
         description="PEM.",
         max_length=MAX_PEM,
-        json_schema_extra=PEM,
+        json_schema_extra=PEM | ADVANCED,
     )
     client_pkcs12: SecretStr | None = Field(
         None,
         title="Client certificate as PKCS#12",
         description="A .p12 or .pfx file in base64, certificate and key together; in place of the two in PEM.",
         max_length=MAX_PEM,
+        json_schema_extra=ADVANCED,
     )
 
     @field_validator("client_key")
@@ -101,6 +107,14 @@ def tls_overrides(config: TlsConfig, secrets: TlsSecrets, timeout: float) -> Ove
         client=secrets.client_pair(config.client_cert),
         timeout=timeout,
     )
+
+
+def _certificates(value: str) -> str:
+    if "PRIVATE KEY" in value:
+        raise ValueError("Take out the private key: it is a secret.")
+    if value:
+        check_certificates(value)
+    return value
 
 
 def _text(value: SecretStr | None) -> str:

@@ -26,6 +26,7 @@ from connectors.types.http.signing import sign
 from connectors.types.http_fields import JSON_TYPE
 from connectors.types.masking import Masker
 from connectors.types.oauth2 import Grant, TokenSource
+from connectors.types.tls_fields import tls_overrides
 from connectors.version import VERSION
 
 HttpConnection = Connection[HttpConfig, HttpSecrets]
@@ -171,13 +172,7 @@ def _grant(connection: HttpConnection) -> Grant:
 def overrides_of(connection: HttpConnection) -> Overrides:
     """Return what the connector says in place of the installation's terms."""
     config = connection.config
-    return Overrides(
-        verify=None if config.verify == "default" else config.verify,
-        ca=config.ca or None,
-        client=connection.secrets.client_pair(config.client_cert),
-        proxy=_proxy(connection),
-        timeout=config.timeout,
-    )
+    return replace(tls_overrides(config, connection.secrets, config.timeout), proxy=_proxy(connection))
 
 
 def _proxy(connection: HttpConnection) -> Proxy | Literal["direct"] | None:

@@ -5,20 +5,18 @@ from base64 import b64decode
 from datetime import datetime
 from typing import ClassVar, Final
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from connectors.net.certificates import read_key, read_pkcs12
 from connectors.net.headers import check_name, check_value
-from connectors.types.base import Secrets
-from connectors.types.http_fields import MAX_PEM, PEM
+from connectors.types.tls_fields import TlsSecrets
 
 _SIGNING_PREFIX: Final = "whsec_"
 _SHORTEST_KEY: Final = 24  # bytes, as Standard Webhooks asks
 _LONGEST_KEY: Final = 64
 
 
-class HttpSecrets(Secrets):
+class HttpSecrets(TlsSecrets):
     """Secrets by field. Those in ``kept`` are written by Switchyard alone."""
 
     kept: ClassVar[frozenset[str]] = frozenset({"former_signing_secrets"})
@@ -45,25 +43,6 @@ class HttpSecrets(Secrets):
     )
     former_signing_secrets: SkipJsonSchema[SecretStr | None] = Field(
         None, title="Former signing secrets", description="Each with the time until which it signs.", max_length=2000
-    )
-    client_passphrase: SecretStr | None = Field(
-        None,
-        title="Passphrase of the client certificate",
-        description="Opens the key, or the PKCS#12 file.",
-        max_length=1024,
-    )
-    client_key: SecretStr | None = Field(
-        None,
-        title="Key of the client certificate",
-        description="PEM.",
-        max_length=MAX_PEM,
-        json_schema_extra=PEM,
-    )
-    client_pkcs12: SecretStr | None = Field(
-        None,
-        title="Client certificate as PKCS#12",
-        description="A .p12 or .pfx file in base64, certificate and key together; in place of the two in PEM.",
-        max_length=MAX_PEM,
     )
     proxy_password: SecretStr | None = Field(
         None, title="Password at the proxy", description="Needed where the proxy has a user name.", max_length=1024
@@ -94,20 +73,6 @@ class HttpSecrets(Secrets):
             decode_signing_secret(value.get_secret_value())
         return value
 
-    @field_validator("client_key")
-    @classmethod
-    def _is_key(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None and value.get_secret_value():
-            read_key(value.get_secret_value(), _text(info.data.get("client_passphrase")))
-        return value
-
-    @field_validator("client_pkcs12")
-    @classmethod
-    def _is_pkcs12(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None and value.get_secret_value():
-            read_pkcs12(value.get_secret_value(), _text(info.data.get("client_passphrase")))
-        return value
-
     def header_pairs(self) -> list[tuple[str, str]]:
         """Return the secret headers as names and values."""
         return _pairs(self.headers)
@@ -121,13 +86,6 @@ class HttpSecrets(Secrets):
         """Return the signing secrets that were replaced, and until when they sign along."""
         lines = [line.split(" ") for line in _text(self.former_signing_secrets).splitlines()]
         return [(secret, datetime.fromisoformat(until)) for secret, until in lines]
-
-    def client_pair(self, certificate: str) -> tuple[str, str] | None:
-        """Return certificate and key to show, both PEM and the key plain; None for no certificate."""
-        passphrase = _text(self.client_passphrase)
-        if certificate:
-            return certificate, read_key(_text(self.client_key), passphrase) if self.client_key else ""
-        return read_pkcs12(_text(self.client_pkcs12), passphrase) if self.client_pkcs12 else None
 
     def plaintexts(self) -> list[str]:
         """Every secret that is set, for masking; of texts with several in them, each."""

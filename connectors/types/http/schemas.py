@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
 from connectors.net.headers import check_name, check_value
-from connectors.net.tls import check_certificates
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.http_fields import JSON_TYPE, MAX_PEM, PEM, essence_of
+from connectors.types.http_fields import JSON_TYPE, essence_of
+from connectors.types.tls_fields import TlsConfig
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
 Auth = Literal["none", "basic", "bearer", "api_key", "oauth2"]
@@ -21,7 +21,7 @@ MAX_BATCH = 100  # whose ids fit one header
 _TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
-class HttpConfig(HttpApiConfig):
+class HttpConfig(TlsConfig, HttpApiConfig):
     """Where requests go and how."""
 
     url: str = Field(
@@ -92,13 +92,6 @@ class HttpConfig(HttpApiConfig):
     )
     proxy_username: str = Field(
         "", title="User name at the proxy", description="Where the proxy wants one.", max_length=256
-    )
-    client_cert: str = Field(
-        "",
-        title="Client certificate",
-        description="PEM, with its chain. Its key is a secret.",
-        max_length=MAX_PEM,
-        json_schema_extra=PEM,
     )
 
     @field_validator("url")
@@ -179,15 +172,6 @@ class HttpConfig(HttpApiConfig):
             raise ValueError("Basic authentication needs a user name.")
         if ":" in value or not value.isprintable():
             raise ValueError("A user name has no colon and no control characters.")
-        return value
-
-    @field_validator("client_cert")
-    @classmethod
-    def _is_client_pem(cls, value: str) -> str:
-        if "PRIVATE KEY" in value:
-            raise ValueError("Take out the private key: it is a secret and has a field of its own.")
-        if value:
-            check_certificates(value)
         return value
 
 
