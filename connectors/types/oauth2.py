@@ -34,6 +34,7 @@ _UNSAID: Final = 300.0  # seconds that a token lasts when the endpoint does not 
 _LONGEST: Final = 30 * 24 * 3600
 _TIMEOUT: Final = 10.0
 _MOST_SAID: Final = 300  # characters of what the endpoint says of an error
+_OF_EVERY_GRANT: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -53,6 +54,12 @@ class Grant:
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     assertion: Callable[[], str] | None = field(default=None, repr=False)
+
+
+def check_token_fields(fields: Mapping[str, str]) -> None:
+    """Raise ValueError, for a person, unless a form may have these fields beside those of every grant."""
+    if taken := fields.keys() & _OF_EVERY_GRANT:
+        raise ValueError(f"{min(taken)} is set by Switchyard or has a field of its own.")
 
 
 class NoToken(Exception):

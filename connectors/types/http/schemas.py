@@ -9,6 +9,7 @@ from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params
 from connectors.types.http_api import HttpApiConfig
 from connectors.types.http_fields import JSON_TYPE, essence_of
+from connectors.types.oauth2 import check_token_fields
 from connectors.types.tls_fields import TlsConfig
 
 Method = Literal["POST", "PUT", "PATCH", "DELETE", "GET"]
@@ -18,7 +19,6 @@ ProbeMethod = Literal["HEAD", "GET", "OPTIONS", "none"]
 
 NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines"})
 MAX_BATCH = 100  # whose ids fit one header
-_TOKEN_FIELDS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
 class HttpConfig(TlsConfig, HttpApiConfig):
@@ -135,8 +135,7 @@ class HttpConfig(TlsConfig, HttpApiConfig):
     @field_validator("token_fields")
     @classmethod
     def _leave_the_standard_ones(cls, fields: dict[str, str]) -> dict[str, str]:
-        if taken := fields.keys() & _TOKEN_FIELDS:
-            raise ValueError(f"{min(taken)} is set by Switchyard or has a field of its own.")
+        check_token_fields(fields)
         return fields
 
     @field_validator("proxy_url")

@@ -9,6 +9,7 @@ from connectors.net.brokers import parse_servers
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Config, Params, Secrets, is_template
 from connectors.types.http_fields import ADVANCED
+from connectors.types.oauth2 import check_token_fields
 from connectors.types.tls_fields import TlsConfig, TlsSecrets
 
 Auth = Literal["none", "plain", "scram_sha_256", "scram_sha_512", "oauth"]
@@ -20,7 +21,6 @@ MAX_TOPIC: Final = 249
 # What a broker takes: org.apache.kafka.common.internals.Topic.
 _TOPIC: Final = re.compile(rf"[a-zA-Z0-9._-]{{1,{MAX_TOPIC}}}")
 _EXTENSION: Final = re.compile(r"[A-Za-z]+")  # RFC 7628, section 3.1
-_TOKEN_FIELDS: Final = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 _RESERVED_HEADERS: Final = frozenset({"webhook-id", "switchyard-hop"})
 
 
@@ -188,8 +188,7 @@ class _Cluster(Config):
     @field_validator("token_fields")
     @classmethod
     def _leave_the_standard_ones(cls, fields: dict[str, str]) -> dict[str, str]:
-        if taken := fields.keys() & _TOKEN_FIELDS:
-            raise ValueError(f"{min(taken)} is set by Switchyard or has a field of its own.")
+        check_token_fields(fields)
         return fields
 
     @field_validator("sasl_extensions")
