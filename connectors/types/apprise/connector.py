@@ -15,6 +15,7 @@ from connectors.types.base import Connection, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
 from connectors.types.http_probe import ASKING, VETTING
+from connectors.types.rendered import check_choice
 from connectors.types.sites import Site
 
 _MOST_REQUESTS: Final = 50  # of one message: a URL may name several receivers
@@ -56,8 +57,7 @@ class AppriseConnectorType(HttpApiType[AppriseConfig, AppriseSecrets, ApprisePar
         return [] if secrets.url else ["url"]
 
     def converse(self, site: AppriseSite, message: Message[AppriseParams]) -> Exchange:
-        if message.params.type not in TYPES:
-            raise BadMessage(f"type is {message.params.type!r}; use one of {', '.join(TYPES)}.")
+        check_choice("type", message.params.type, TYPES)
         if not message.params.body.strip():
             raise BadMessage("body is empty: there is nothing to send.")
         requests: list[Request] = []

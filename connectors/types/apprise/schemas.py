@@ -8,8 +8,9 @@ from typing import Final
 from pydantic import Field, SecretStr, field_validator
 
 from connectors.types.apprise.services import SERVICES, service_of
-from connectors.types.base import Params, Secrets, is_template
+from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
+from connectors.types.rendered import one_of
 
 TYPES: Final = ("info", "success", "warning", "failure")
 
@@ -78,6 +79,4 @@ class AppriseParams(Params):
     @field_validator("type")
     @classmethod
     def _is_type(cls, value: str) -> str:
-        if value not in TYPES and not is_template(value):
-            raise ValueError(f"Use one of {', '.join(TYPES)}, or a template that yields one.")
-        return value
+        return one_of(TYPES, value)

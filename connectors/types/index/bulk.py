@@ -17,6 +17,7 @@ from connectors.types.answers import reason_for
 from connectors.types.base import Message
 from connectors.types.conversations import BadMessage
 from connectors.types.index.schemas import MAX_ID, OP_TYPES, IndexConfig, IndexParams, read_document
+from connectors.types.rendered import check_choice
 from connectors.types.sites import read_object, write_json
 
 # What is needed of an answer, so that a long one stays short.
@@ -52,8 +53,7 @@ class Item:
 def write(config: IndexConfig, message: Message[IndexParams]) -> Document:
     """Return a document as it goes into a request; raise BadMessage."""
     params = message.params
-    if params.op_type not in OP_TYPES:
-        raise BadMessage(f"op_type is {params.op_type!r}; use one of {', '.join(OP_TYPES)}.")
+    check_choice("op_type", params.op_type, OP_TYPES)
     document_id = params.id or message.webhook_id
     if len(document_id.encode("utf-8", "replace")) > MAX_ID:
         raise BadMessage(f"id has more than {MAX_ID} bytes, which is the most that an id of a document has.")

@@ -13,6 +13,7 @@ from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets, is_template
 from connectors.types.http_api import HttpApiConfig
 from connectors.types.index.names import check_index, check_index_template
+from connectors.types.rendered import one_of
 
 Auth = Literal["none", "basic", "api_key", "bearer"]
 Refresh = Literal["false", "true", "wait_for"]
@@ -163,9 +164,7 @@ class IndexParams(Params):
     @field_validator("op_type")
     @classmethod
     def _is_op_type(cls, value: str) -> str:
-        if value not in OP_TYPES and not is_template(value):
-            raise ValueError(f"Use one of {', '.join(OP_TYPES)}, or a template that yields one.")
-        return value
+        return one_of(OP_TYPES, value)
 
 
 def read_document(value: dict[str, JsonValue] | str) -> dict[str, JsonValue]:

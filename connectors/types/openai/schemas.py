@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_v
 
 from connectors.net.headers import check_name, check_value
 from connectors.net.urls import MAX_URL, parse_url
-from connectors.types.base import Params, Secrets, is_template
+from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
+from connectors.types.rendered import one_of
 
 Provider = Literal["openai", "azure", "other"]
 
@@ -124,9 +125,7 @@ class ChatMessage(BaseModel):
     @field_validator("role")
     @classmethod
     def _is_role(cls, value: str) -> str:
-        if value not in ROLES and not is_template(value):
-            raise ValueError(f"Use one of {', '.join(ROLES)}, or a template that yields one.")
-        return value
+        return one_of(ROLES, value)
 
 
 class OpenAiParams(Params):

@@ -21,7 +21,8 @@ from connectors.types.pagerduty.schemas import (
     PagerDutyParams,
     PagerDutySecrets,
 )
-from connectors.types.sites import Site, read_object, write_json
+from connectors.types.rendered import check_choice, check_length
+from connectors.types.sites import Site, read_object
 
 MAX_EVENT: Final = 512 * 1024  # bytes
 _MAX_SUMMARY: Final = 1024
@@ -54,11 +55,9 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
         return Adopted({"api_url": config.get("apiUrl") or DEFAULT_URL}, ("routing_key",))
 
     def converse(self, site: PagerDutySite, message: Message[PagerDutyParams]) -> Exchange:
-        event = _event(site, message)
-        body = write_json(event)
-        if len(body) > MAX_EVENT:
-            raise BadMessage(f"The event has {len(body)} bytes; PagerDuty takes {MAX_EVENT}.")
-        request = site.request("POST", json=event, message=message)
+        request = site.request("POST", json=_event(site, message), message=message)
+        if (size := len(request.body or b"")) > MAX_EVENT:
+            raise BadMessage(f"The event has {size} bytes; PagerDuty takes {MAX_EVENT}.")
         result = yield request
         detail = _explain(result) if isinstance(result, Response) else ""
         return site.outcome(message, request, result, detail=detail)
@@ -73,10 +72,8 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
 
 def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, Any]:
     params, key = message.params, site.secrets.routing_key
-    if params.event_action not in EVENT_ACTIONS:
-        raise BadMessage(f"event_action is {params.event_action!r}; use one of {', '.join(EVENT_ACTIONS)}.")
-    if len(params.dedup_key) > _MAX_DEDUP_KEY:
-        raise BadMessage(f"dedup_key has {len(params.dedup_key)} characters; PagerDuty takes {_MAX_DEDUP_KEY}.")
+    check_choice("event_action", params.event_action, EVENT_ACTIONS)
+    check_length("dedup_key", params.dedup_key, _MAX_DEDUP_KEY)
     event: dict[str, Any] = {
         "routing_key": key.get_secret_value() if key else "",
         "event_action": params.event_action,
@@ -86,8 +83,7 @@ def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, 
         if not params.dedup_key:
             raise BadMessage(f"dedup_key is empty: PagerDuty needs it to {params.event_action}.")
         return event
-    if params.severity not in SEVERITIES:
-        raise BadMessage(f"severity is {params.severity!r}; use one of {', '.join(SEVERITIES)}.")
+    check_choice("severity", params.severity, SEVERITIES)
     payload = {
         "summary": (params.summary or "No summary provided.")[:_MAX_SUMMARY],
         "source": params.source or "Switchyard",

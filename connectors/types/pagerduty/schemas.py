@@ -8,8 +8,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_validator
 
 from connectors.net.urls import MAX_URL, parse_url
-from connectors.types.base import Params, Secrets, is_template
+from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
+from connectors.types.rendered import one_of
 
 DEFAULT_URL: Final = "https://events.pagerduty.com/v2/enqueue"
 EVENT_ACTIONS: Final = ("trigger", "acknowledge", "resolve")
@@ -96,15 +97,9 @@ class PagerDutyParams(Params):
     @field_validator("event_action")
     @classmethod
     def _is_event_action(cls, value: str) -> str:
-        return _one_of(EVENT_ACTIONS, value)
+        return one_of(EVENT_ACTIONS, value)
 
     @field_validator("severity")
     @classmethod
     def _is_severity(cls, value: str) -> str:
-        return _one_of(SEVERITIES, value)
-
-
-def _one_of(known: tuple[str, ...], value: str) -> str:
-    if value not in known and not is_template(value):
-        raise ValueError(f"Use one of {', '.join(known)}, or a template that yields one.")
-    return value
+        return one_of(SEVERITIES, value)

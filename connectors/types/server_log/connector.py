@@ -11,6 +11,8 @@ import structlog
 from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Adopted, Connection, ConnectorType, Message
+from connectors.types.conversations import BadMessage
+from connectors.types.rendered import check_choice
 from connectors.types.server_log.schemas import LEVELS, ServerLogConfig, ServerLogParams, ServerLogSecrets
 
 MAX_LINE: Final = 8192  # characters
@@ -76,9 +78,10 @@ def as_line(text: str) -> str:
 def _write(message: Message[ServerLogParams]) -> Outcome:
     began = time.monotonic()
     level = message.params.level
-    if level not in LEVELS:
-        detail = f"level is {level[:80]!r}; use one of {', '.join(LEVELS)}."
-        return Outcome(message.key, Reason.TEMPLATE_ERROR, detail)
+    try:
+        check_choice("level", level, LEVELS)
+    except BadMessage as error:
+        return Outcome(message.key, Reason.TEMPLATE_ERROR, str(error))
     line = as_line(message.params.message)
     # Its own word for the level: trace and debug are one to Python.
     logger.log(_NUMBERS[level], line, severity=level, webhook_id=message.webhook_id)

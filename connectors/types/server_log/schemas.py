@@ -4,7 +4,8 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from connectors.types.base import Config, Params, Secrets, is_template
+from connectors.types.base import Config, Params, Secrets
+from connectors.types.rendered import one_of
 
 LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 MAX_MESSAGE: Final = 256 * 1024  # characters that may be written; fewer of them are kept
@@ -40,6 +41,4 @@ class ServerLogParams(Params):
     @field_validator("level")
     @classmethod
     def _is_level(cls, value: str) -> str:
-        if value not in LEVELS and not is_template(value):
-            raise ValueError(f"Use one of {', '.join(LEVELS)}, or a template that yields one.")
-        return value
+        return one_of(LEVELS, value)
