@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -260,11 +260,9 @@ class Switchyard:
         self._wait_for_starting()
         return process
 
-    def start_sources(self, command: Sequence[str] = ()) -> Process:
-        """Start one more process that reads sources, by ``command`` if it is given, and wait until it does."""
-        launched = self._launch(
-            "sources", list(command) or sources_command(), lambda log: "Sources are read" in log.read_text()
-        )
+    def start_sources(self) -> Process:
+        """Start one more process that reads sources, and wait until it does."""
+        launched = self._launch("sources", sources_command(), lambda log: "Sources are read" in log.read_text())
         self.sources.append(launched)
         self._wait_for_starting()
         return launched

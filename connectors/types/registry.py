@@ -1,15 +1,14 @@
 """Finds the connector types: every package in ``connectors.types`` that defines ``connector_type``, and those that
 other packages declare by an entry point."""
 
-import pkgutil
 from functools import cache
-from importlib import import_module
 
 from django.conf import settings
 
 import connectors.types
 from connectors.types.base import AnyConnectorType
 from connectors.types.packages import packaged_types
+from spaces.declarations import declared_in
 from spaces.validation import reject
 
 
@@ -40,15 +39,7 @@ def all_types() -> dict[str, AnyConnectorType]:
 
 def own_types() -> dict[str, AnyConnectorType]:
     """Return the connector types that come with Switchyard, by id. Raise RuntimeError when two folders claim one id."""
-    found: dict[str, AnyConnectorType] = {}
-    for module in pkgutil.iter_modules(connectors.types.__path__):
-        if not module.ispkg:
-            continue
-        declared: AnyConnectorType = import_module(f"connectors.types.{module.name}").connector_type
-        if declared.id in found:
-            raise RuntimeError(f'Two folders of connectors/types declare the id "{declared.id}".')
-        found[declared.id] = declared
-    return found
+    return declared_in(connectors.types, "connector_type")
 
 
 def get_type(type_id: str) -> AnyConnectorType:

@@ -1,11 +1,10 @@
 """Finds the source types: every package in ``rules.sources`` that defines ``source_type``."""
 
-import pkgutil
 from functools import cache
-from importlib import import_module
 
 import rules.sources
 from rules.sources.base import AnySourceType
+from spaces.declarations import declared_in
 
 
 class UnknownSourceType(LookupError):
@@ -19,15 +18,7 @@ class UnknownSourceType(LookupError):
 @cache
 def all_types() -> dict[str, AnySourceType]:
     """Return every source type by id. Raise RuntimeError when two folders claim one id."""
-    found: dict[str, AnySourceType] = {}
-    for module in pkgutil.iter_modules(rules.sources.__path__):
-        if not module.ispkg:
-            continue
-        declared: AnySourceType = import_module(f"rules.sources.{module.name}").source_type
-        if declared.id in found:
-            raise RuntimeError(f'Two folders of rules/sources declare the id "{declared.id}".')
-        found[declared.id] = declared
-    return found
+    return declared_in(rules.sources, "source_type")
 
 
 def get_type(type_id: str) -> AnySourceType:

@@ -1,11 +1,10 @@
 """Finds the rule types: every package in ``rules.types`` that defines ``rule_type``."""
 
-import pkgutil
 from functools import cache
-from importlib import import_module
 
 import rules.types
 from rules.types.base import AnyRuleType
+from spaces.declarations import declared_in
 
 
 class UnknownRuleType(LookupError):
@@ -19,15 +18,7 @@ class UnknownRuleType(LookupError):
 @cache
 def all_types() -> dict[str, AnyRuleType]:
     """Return every rule type by id. Raise RuntimeError when two folders claim one id."""
-    found: dict[str, AnyRuleType] = {}
-    for module in pkgutil.iter_modules(rules.types.__path__):
-        if not module.ispkg:
-            continue
-        declared: AnyRuleType = import_module(f"rules.types.{module.name}").rule_type
-        if declared.id in found:
-            raise RuntimeError(f'Two folders of rules/types declare the id "{declared.id}".')
-        found[declared.id] = declared
-    return found
+    return declared_in(rules.types, "rule_type")
 
 
 def get_type(type_id: str) -> AnyRuleType:

@@ -1,8 +1,6 @@
 """Processes that read sources: killed, stopped, and two at a time, with PostgreSQL, Kafka and mosquitto."""
 
 import json
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from connectors.net.mqtt import MqttClient, Session
 from connectors.net.urls import Origin
 from tests.kafka_broker import KafkaBroker
 from tests.mosquitto import mosquitto
-from tests.servers import ROOT, Process, RedisServer, Switchyard, kill, wait_until
+from tests.servers import Process, RedisServer, Switchyard, kill, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -131,7 +129,7 @@ def test_a_source_that_nobody_reads_is_told_to_be_stopped(installation: Installa
 
 
 def test_a_process_that_is_killed_loses_no_mqtt_message_and_doubles_none_with_an_id(installation: Installation) -> None:
-    switchyard, command = installation.switchyard, [sys.executable, "manage.py"]
+    switchyard = installation.switchyard
     with mosquitto(lines=("max_queued_messages 0",)) as broker:
         code = (
             "from spaces.models import Space; from tests.sources import make_connector_of, make_source; "
@@ -139,8 +137,8 @@ def test_a_process_that_is_killed_loses_no_mqtt_message_and_doubles_none_with_an
             f"connector = make_connector_of(space, 'mqtt', server='127.0.0.1:{broker.port}'); "
             "make_source(connector, 'readings', topics=['killed'], event_id='{{ message.value.number }}')"
         )
-        subprocess.run([*command, "shell", "-c", code], cwd=ROOT, env=switchyard.environment, check=True)
-        process = switchyard.start_sources([*command, "run_sources"])
+        switchyard.manage("shell", "-c", code)
+        process = switchyard.start_sources()
         installation.wait_for_status("readings", "connected")
         publishing = threading.Thread(target=publish, args=(broker.port, MESSAGES))
         publishing.start()
@@ -148,7 +146,7 @@ def test_a_process_that_is_killed_loses_no_mqtt_message_and_doubles_none_with_an
             wait_until(lambda part=part: installation.events("mqtt.message") >= MESSAGES * part, "nothing comes in")  # type: ignore[misc]  # mypy cannot see a lambda's default
             kill(process)
             switchyard.sources.remove(process)
-            process = switchyard.start_sources([*command, "run_sources"])
+            process = switchyard.start_sources()
         publishing.join()
         wait_until(lambda: installation.events("mqtt.message") >= MESSAGES, "messages are missing")
         assert installation.events("mqtt.message") == MESSAGES
