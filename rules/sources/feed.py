@@ -94,6 +94,8 @@ class Feed(threading.Thread):
             self._read_source(source)
         except _Ended:
             pass
+        except _HasReader:
+            raise
         except Source.DoesNotExist:
             self._ending.set()
         except (CannotConnect, CannotOpen) as error:
