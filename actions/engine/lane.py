@@ -168,12 +168,8 @@ class Lane(threading.Thread):
         """Deliver one batch, or wait for one; False when there was none for a while or the lane has to end."""
         if self.is_idle:
             self._tell_status(is_last=True)
-        rest = self._rest() if self.is_idle else 0.0
+            self._await_work()
         with self._changed:
-            if not (self._handed_over or self._woken or self._stopping):
-                self._changed.wait(self._gate.rest(rest))
-                if self._gate.is_due() or rest < _IDLE:
-                    self._woken = True
             if self._stopping or not (self._handed_over or self._woken):
                 return False
             batch = self._handed_over.popleft() if self._handed_over else None
@@ -193,10 +189,25 @@ class Lane(threading.Thread):
             self._tell_status(is_last=True)
         return not self._stopping
 
-    def _rest(self) -> float:
-        """Return the seconds to wait for work: to what falls due before the next sweep, which is soon at a rate."""
-        wait = leases.next_due(self.connector_id, settings.SWEEP_SECONDS)
-        return _IDLE if wait is None else min(max(wait, GLANCE), _IDLE)
+    def _await_work(self) -> None:
+        """Wait for work: at least a glance, and for as long as a lane waits or until something falls due."""
+        if self._rest(GLANCE):  # which spares the look where work comes in a trickle
+            return
+        due = leases.next_due(self.connector_id, settings.SWEEP_SECONDS)
+        wait = _IDLE if due is None else min(max(due, GLANCE), _IDLE)
+        if not self._rest(wait) and wait < _IDLE:
+            with self._changed:
+                self._woken = True
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait so long for work, without a connection that others may need; return whether there may be some."""
+        if self._is_crowded():
+            _hand_back_connection()
+        with self._changed:
+            if not (self._handed_over or self._woken or self._stopping):
+                self._changed.wait(self._gate.rest(seconds))
+                self._woken = self._gate.is_due() or self._woken
+            return bool(self._handed_over) or self._woken or self._stopping
 
     def _may_send(self, connector: Connector) -> bool:
         """Whether something may be sent now; if not, the lane ends, or has waited for its turn."""

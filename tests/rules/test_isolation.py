@@ -179,6 +179,15 @@ def test_hanging_connectors_beyond_the_database_connections_hold_up_nobody(space
         wait_for_states(delivered=20 + hanging)
 
 
+def test_idle_lanes_beyond_the_database_connections_hold_up_nobody(space: Space, to: Receiver) -> None:
+    idle = 70
+    for _ in range(idle):
+        make_rule(space, actions=[make_action(make_connector(space, to.url))])
+    send(space, 1)
+    # Sooner than a lane ends by itself, and lets go of what it has.
+    wait_until(lambda: Delivery.objects.filter(state=State.DELIVERED).count() == idle, "all are delivered", 8)
+
+
 def test_an_unknown_system_gets_a_few_messages_at_once_and_one_that_answers_gets_more(
     space: Space, to: Receiver
 ) -> None:
