@@ -7,6 +7,19 @@ import pytest
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.servers import RedisServer, fresh_database, postgresql, redis_server
 
+_USUAL_PATIENCE = 300.0  # seconds
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that may take longest begin first, or one process would be left alone with them at the end."""
+    items.sort(key=_patience, reverse=True)
+
+
+def _patience(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return max(float(mark.args[0]), _USUAL_PATIENCE) if mark and mark.args else _USUAL_PATIENCE
+
 
 @pytest.fixture(scope="session")
 def _postgresql() -> Iterator[str]:
