@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from tests import started
 from tests.servers import START_SECONDS, free_port
 
+VERSION = f"aiosmtpd {version('aiosmtpd')}"
 USER, PASSWORD = "robot", "pässword with spaces"
 
 
@@ -140,7 +141,7 @@ def mail_server(
         ready_timeout=START_SECONDS,
     )
     controller.start()
-    started.note(f"aiosmtpd {version('aiosmtpd')}")
+    started.note(VERSION)
     try:
         yield running
     finally:

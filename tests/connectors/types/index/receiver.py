@@ -53,3 +53,17 @@ def bulk(judge: _Judge = stored) -> Callable[[Call], Answer]:
         return Answer(200, {"errors": errors, "items": items})
 
     return answer
+
+
+def elasticsearch(call: Call) -> Answer:
+    """Answer as a cluster whose indices are made with their first document."""
+    match call.method, call.path:
+        case "GET", "/":
+            return Answer(200, CLUSTER)
+        case "POST", "/_security/user/_has_privileges":
+            (asked,) = call.json["index"]
+            held = {name: dict.fromkeys(asked["privileges"], True) for name in asked["names"]}
+            return Answer(200, {"username": "writer", "has_all_requested": True, "index": held})
+        case "HEAD", _:
+            return Answer(404)
+    return bulk()(call)

@@ -16,7 +16,7 @@ from connectors.steps import Step
 from connectors.types.base import Connection, Message
 from connectors.types.index import connector_type
 from connectors.types.index.schemas import IndexConfig, IndexParams, IndexSecrets
-from tests.connectors.types.index.receiver import BASIC, CLUSTER, PASSWORD, bulk
+from tests.connectors.types.index.receiver import BASIC, CLUSTER, PASSWORD, bulk, elasticsearch
 from tests.vendors import Answer, Call, Vendor, vendor
 
 REJECTED = {
@@ -271,19 +271,7 @@ class TestProbe:
     """The Test button."""
 
     def test_it_tells_the_cluster_the_permission_and_the_index(self) -> None:
-        def answer(call: Call) -> Answer:
-            match call.method, call.path:
-                case "GET", "/":
-                    return Answer(200, CLUSTER)
-                case "POST", "/_security/user/_has_privileges":
-                    assert call.json == {"index": [{"names": ["tests"], "privileges": ["create_doc"]}]}
-                    privileges = {"tests": {"create_doc": True}}
-                    return Answer(200, {"username": "writer", "has_all_requested": True, "index": privileges})
-                case "HEAD", "/tests":
-                    return Answer(404)
-            raise AssertionError(call)
-
-        with vendor(answer) as running:
+        with vendor(elasticsearch) as running:
             steps = probe(running)
         assert [step.detail for step in steps[-3:]] == [
             "Elasticsearch 9.2.0, cluster prod.",
@@ -291,6 +279,8 @@ class TestProbe:
             "tests is not there yet.",
         ]
         assert all(step.reason.is_ok for step in steps)
+        (asked,) = [call.json for call in running.calls if call.path.endswith("_has_privileges")]
+        assert asked == {"index": [{"names": ["tests"], "privileges": ["create_doc"]}]}
 
     def test_a_missing_privilege_is_named(self) -> None:
         def answer(call: Call) -> Answer:

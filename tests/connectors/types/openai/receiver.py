@@ -6,6 +6,7 @@ Source: platform.openai.com/docs/api-reference, "Create chat completion" and "Th
 from collections.abc import Callable
 from typing import Any
 
+from connectors.types.openai.schemas import DEFAULT_MODEL
 from tests.vendors import Answer, Call
 
 KEY = "sk-proj-0123456789abcdef"
@@ -61,3 +62,12 @@ def openai(answer: Answer) -> Callable[[Call], Answer]:
         return answer
 
     return check
+
+
+def openai_platform(call: Call) -> Answer:
+    """List the model that the connector has unless told otherwise, and answer questions put to it."""
+    if call.headers.get("authorization") != f"Bearer {KEY}":
+        return Answer(401, {"error": {"message": "Incorrect API key provided.", "code": "invalid_api_key"}})
+    if (call.method, call.path) == ("GET", "/v1/models"):
+        return Answer(200, {"object": "list", "data": [{"id": DEFAULT_MODEL, "object": "model"}]})
+    return openai(Answer(200, completion("The oven is too hot. Look at its door first.")))(call)

@@ -11,6 +11,8 @@ _PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", 
 
 
 def pagerduty(call: Call) -> Answer:
+    if call.method == "HEAD":
+        return Answer(405)
     assert (call.method, call.path) == ("POST", "/v2/enqueue")
     assert call.headers["content-type"] == "application/json"
     event = call.json

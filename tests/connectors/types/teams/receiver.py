@@ -12,6 +12,8 @@ LIMIT = 28 * 1024
 
 
 def teams(call: Call) -> Answer:
+    if (call.method, call.path) == ("HEAD", "/"):
+        return Answer(404)
     assert (call.method, call.path) == ("POST", PATH)
     assert call.query == {"api-version": ["1"], "sp": ["/triggers/manual/run"], "sv": ["1.0"], "sig": [SIGNATURE]}
     assert call.headers["content-type"] == "application/json"
