@@ -1,9 +1,11 @@
-"""Prints the transcripts of some families of destinations, or of all: ``python -m tests.services.transcripts [FAMILY ...]``."""
+"""Prints the transcripts of families of destinations: ``python -m tests.services.transcripts [FAMILY ...]``, or all."""
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import django
@@ -13,6 +15,9 @@ def main() -> int:
     """Return 0 when all went as declared."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
+    # What the receivers say of themselves is no part of a transcript.
+    logging.disable()
+    warnings.simplefilter("ignore")
     from tests.services.transcripts.table import FAMILIES, walks_of
     from tests.services.transcripts.walking import WalkFailed, transcribe
 

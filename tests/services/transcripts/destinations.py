@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import redis
 import trustme
+from confluent_kafka import Message
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -92,14 +93,7 @@ def kafka(_: Path) -> Iterator[Destination]:
         topic = broker.create_topic("ovens", partitions=1)
 
         def arrivals() -> list[Arrival]:
-            return [
-                Arrival(
-                    f"topic {topic}, partition {record.partition()}, offset {record.offset()}, key {_text(record.key())}",
-                    {name: _text(value) for name, value in record.headers() or ()},
-                    _text(record.value()),
-                )
-                for record in broker.read(topic)
-            ]
+            return [_of_record(record) for record in broker.read(topic)]
 
         yield Destination(
             f"{kafka_broker.KAFKA}, SCRAM-SHA-512 over TLS",
@@ -114,6 +108,12 @@ def kafka(_: Path) -> Iterator[Destination]:
             {"password": kafka_broker.PASSWORD},
             arrivals,
         )
+
+
+def _of_record(record: Message) -> Arrival:
+    place = f"topic {record.topic()}, partition {record.partition()}, offset {record.offset()}"
+    headers = {name: _text(value) for name, value in record.headers() or ()}
+    return Arrival(f"{place}, key {_text(record.key())}", headers, _text(record.value()))
 
 
 def _text(value: str | bytes | None) -> str:

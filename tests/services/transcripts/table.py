@@ -57,7 +57,7 @@ BROKERS: Final = (
     Walk(
         "redis_stream",
         destinations.redis_stream,
-        "Oven",
+        _JSON,
         (
             Step(
                 "An oven's text becomes an entry of a stream",
@@ -73,7 +73,7 @@ MAIL: Final = (
     Walk(
         "email",
         destinations.mail,
-        "Oven",
+        "Oven &quot;7&quot; &lt;!channel&gt; @everyone &lt;b&gt;*hot*&lt;/b&gt;<br />\n[x](https://a.test)",
         (
             Step(
                 "A mail to two people",
@@ -81,7 +81,7 @@ MAIL: Final = (
                 {
                     "to": ["ops@example.com"],
                     "cc": ["Boss <boss@example.com>"],
-                    "subject": f"Too hot: {_TEXT}",
+                    "subject": "Oven {{ event.data.oven }} is too hot",
                     "message": f"**Too hot**: {_TEXT}",
                 },
                 ("RCPT TO:<ops@example.com>, <boss@example.com>", "<strong>Too hot</strong>"),
@@ -95,7 +95,7 @@ CHAT: Final = (
     Walk(
         "slack",
         receiver(lambda: slack.slack, {"api_url": "{url}/api", "channel": "C123ABC456"}, {"token": slack.TOKEN}),
-        "Oven",
+        r"Oven \"7\" &lt;!channel&gt; @everyone &lt;b&gt;" "\u200b*hot*\u200b" r"&lt;/b&gt;\n[x](https://a.test)",
         (
             Step("A text", HOT, {"text": f"*Too hot*: {_TEXT}"}, ("POST /api/chat.postMessage", '"text":"*Too hot*: ')),
             Step(
@@ -119,19 +119,19 @@ CHAT: Final = (
                 f"&sig={teams.SIGNATURE}"
             },
         ),
-        "Oven",
+        r"Oven \"7\" \\<\\!channel\\> \\@everyone \\<b\\>\\*hot\\*\\</b\\>\n\\[x\\]\\(https\\://a\\.test\\)",
         (Step("A card of title and text", HOT, {"title": "Too hot", "message": f"**Now**: {_TEXT}"}, ("**Now**",)),),
     ),
     Walk(
         "discord",
         receiver(lambda: discord.discord, {}, {"webhook_url": f"{{url}}/api/webhooks/{discord.ID}/{discord.KEY}"}),
-        "Oven",
+        r"Oven \"7\" \\<!channel> @" "\u200b" r"everyone \\<b>\\*hot\\*\\</b>\n\\[x\\](https\\://a.test)",
         (Step("A text that may notify nobody", HOT, {"content": f"**Too hot**: {_TEXT}"}, ('"parse":[]',)),),
     ),
     Walk(
         "telegram",
         receiver(lambda: telegram.telegram, {"api_url": "{url}", "chat_id": telegram.GROUP}, {"token": telegram.TOKEN}),
-        "Oven",
+        "Oven &quot;7&quot; &lt;!channel&gt; @\u200beveryone &lt;b&gt;*hot*&lt;/b&gt;" r"\n[x](https://a.test)",
         (Step("A text in HTML", HOT, {"text": f"<b>Too hot</b>: {_TEXT}"}, ("/sendMessage", "<b>Too hot</b>")),),
     ),
 )
@@ -141,7 +141,7 @@ APPRISE: Final = Walk(
     destinations.services_behind_a_proxy(
         TAKEN, "rest.clicksend.com", "clicksend://ovens:C11CKS3ND-0123456789abcdef@15551234567"
     ),
-    "Oven",
+    _JSON,
     (Step("A text message to a telephone", HOT, {"title": "Too hot", "body": _TEXT}, ("POST /v3/sms/send",)),),
 )
 
@@ -170,7 +170,7 @@ ON_CALL: Final = (
     Walk(
         "pagerduty",
         receiver(lambda: pagerduty.pagerduty, {"api_url": "{url}/v2/enqueue"}, {"routing_key": pagerduty.KEY}),
-        _FOLDED,
+        _JSON,
         (
             Step(
                 "An incident opens",
@@ -263,7 +263,12 @@ TICKETS: Final = (
             Step(
                 "A work note is added",
                 SEEN,
-                {"sub_action": "updateIncident", "correlation_id": _OVEN, "work_notes": f"Seen: {_TEXT}"},
+                {
+                    "sub_action": "updateIncident",
+                    "correlation_id": _OVEN,
+                    "short_description": "",
+                    "work_notes": f"Seen: {_TEXT}",
+                },
                 ("PATCH /api/now/table/incident/", '"work_notes":"Seen: '),
             ),
             Step(
@@ -317,7 +322,7 @@ LOGS: Final = (
     Walk(
         "server_log",
         destinations.server_log,
-        "Oven",
+        r'Oven "7" <!channel> @everyone <b>*hot*</b>\n[x](https://a.test)',
         (Step("A line, and no second one", HOT, {"message": f"Too hot: {_TEXT}", "level": "warn"}, ("Too hot: ",)),),
     ),
 )

@@ -11,7 +11,7 @@ _PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", 
 
 
 def pagerduty(call: Call) -> Answer:
-    if call.method == "HEAD":
+    if call.method == "GET":
         return Answer(405)
     assert (call.method, call.path) == ("POST", "/v2/enqueue")
     assert call.headers["content-type"] == "application/json"
