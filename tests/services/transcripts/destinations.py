@@ -112,7 +112,7 @@ def kafka(_: Path) -> Iterator[Destination]:
 
 def _of_record(record: Message) -> Arrival:
     place = f"topic {record.topic()}, partition {record.partition()}, offset {record.offset()}"
-    headers = {name: _text(value) for name, value in record.headers() or ()}
+    headers = {_text(name): _text(value) for name, value in dict(record.headers() or ()).items()}
     return Arrival(f"{place}, key {_text(record.key())}", headers, _text(record.value()))
 
 
@@ -131,10 +131,11 @@ def mqtt(_: Path) -> Iterator[Destination]:
         client.username_pw_set(user, password)
         client.on_message = lambda _, __, message: came.append(message)
         client.on_subscribe = lambda *_: is_subscribed.append(True)
-        client.on_connect = lambda *_: client.subscribe("#", 2)
         client.connect("127.0.0.1", broker.port)
         client.loop_start()
         try:
+            wait_until(client.is_connected, "the connection to mosquitto")
+            client.subscribe("#", 2)
             wait_until(lambda: is_subscribed, "the subscription to mosquitto")
             yield Destination(
                 f"{mosquitto_version()}, by password over TLS, and a subscriber to all topics",
@@ -162,26 +163,27 @@ def _of_mqtt(message: MQTTMessage) -> Arrival:
 
 @contextmanager
 def redis_stream(_: Path) -> Iterator[Destination]:
-    """Run Redis with a password."""
+    """Run Redis with a password, and read the stream ``ovens``."""
     password = "p4ss-of-the-stream"
     with redis_server() as server:
         version, port = redis_version(server.url), int(server.url.rpartition(":")[2].partition("/")[0])
-        client = redis.Redis(port=port, password=password, decode_responses=True)
+        client = redis.Redis(port=port, password=password)
         with redis.Redis(port=port) as unknown:
             unknown.config_set("requirepass", password)
 
         def arrivals() -> list[Arrival]:
-            streams = sorted(client.scan_iter(_type="stream"))
-            return [
-                Arrival(f"stream {stream}, entry {entry}", {}, "\n".join(f"{name}: {said}" for name, said in fields))
-                for stream in streams
-                for entry, fields in ((entry, fields.items()) for entry, fields in client.xrange(stream))
-            ]
+            entries = client.xrange("ovens") or ()
+            return [_of_entry(_text(entry), fields or {}) for entry, fields in entries]
 
         with client:
             yield Destination(
                 f"{version}, by password", {"host": "127.0.0.1", "port": port}, {"password": password}, arrivals
             )
+
+
+def _of_entry(entry: str, fields: Mapping[str | bytes, str | bytes]) -> Arrival:
+    said = "\n".join(f"{_text(name)}: {_text(value)}" for name, value in fields.items())
+    return Arrival(f"stream ovens, entry {entry}", {}, said)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tests.services.transcripts.declared import Step, Walk
 from tests.services.transcripts.destinations import receiver
 from tests.vendors import Answer
 
+CLICKSEND_KEY: Final = "C11CKS3ND-0123456789abcdef"
 HOT, SEEN, COOL = "oven.hot", "oven.seen", "oven.cool"
 _OVEN: Final = "oven/{{ event.data.oven }}"
 _TEXT: Final = "{{ event.data.text }}"
@@ -138,9 +139,7 @@ CHAT: Final = (
 
 APPRISE: Final = Walk(
     "apprise",
-    destinations.services_behind_a_proxy(
-        TAKEN, "rest.clicksend.com", "clicksend://ovens:C11CKS3ND-0123456789abcdef@15551234567"
-    ),
+    destinations.services_behind_a_proxy(TAKEN, "rest.clicksend.com", f"clicksend://ovens:{CLICKSEND_KEY}@15551234567"),
     _JSON,
     (Step("A text message to a telephone", HOT, {"title": "Too hot", "body": _TEXT}, ("POST /v3/sms/send",)),),
 )

@@ -136,12 +136,13 @@ class _Walker:
         return Told(self._walk, step, self._wait_for_all_of(parts), self._place.secrets.values())
 
     def _wait_for_the_delivery(self, event: int) -> None:
-        path, found = f"deliveries?event={event}", {}
+        path = f"deliveries?event={event}"
+        found: dict[str, Any] = {}
 
         def has_ended() -> bool:
             answer = self._api.call("GET", path)[1]
             found.update(answer["results"][0] if answer["results"] else {})
-            return found.get("state") in _ENDED
+            return found.get("state", "") in _ENDED
 
         wait_until(has_ended, f"the delivery of event {event} ends", WITHIN)
         self._say(f"> GET {path}\n< 200 {_short(found, 'deliveries')}")
