@@ -1,4 +1,4 @@
-"""What a walk through one type of connector declares, and which family its transcript is in."""
+"""What a type of connector declares of its walk: ``WALK`` in ``tests/connectors/types/<id>/walk.py``."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -6,22 +6,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.types.registry import get_type
+from tests.kafka_broker import KafkaBroker
 
 # What an event says. No target may take any of it for markup, a mention, a second line or a field of its own.
 TEXT: Final = 'Oven "7" <!channel> @everyone <b>*hot*</b>\n[x](https://a.test)'
+# The same in a JSON string, where nothing but JSON's own signs means anything; and where it is one line as well.
+AS_JSON: Final = r"Oven \"7\" <!channel> @everyone <b>*hot*</b>\n[x](https://a.test)"
+AS_LINE: Final = r"Oven \"7\" <!channel> @everyone <b>*hot*</b> [x](https://a.test)"
 
-# By the first category of a type.
-_FAMILIES: Final = {
-    "data": "brokers",
-    "streaming": "brokers",
-    "messaging": "chat",
-    "incidents": "on-call",
-    "tickets": "tickets",
-    "ai": "models",
-    "logs": "logs",
-    "generic": "http",
-}
+# For templates: the event's text, and what its messages are about.
+SAYS: Final = "{{ event.data.text }}"
+OVEN: Final = "oven/{{ event.data.oven }}"
+# Types of events.
+HOT, SEEN, COOL = "oven.hot", "oven.seen", "oven.cool"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where walks go: the directory of the installation, and what starts Kafka or has it running."""
+
+    directory: Path
+    kafka: Callable[[], AbstractContextManager[KafkaBroker]]
 
 
 @dataclass(frozen=True)
@@ -60,22 +65,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Walk:
-    """A type of connector. ``destination`` is given the directory of the installation.
+    """The way through a connector to its destination.
 
-    ``escaped`` is the event's text as it must stand in what arrives first. ``apart`` is the family of a type that its
-    category does not tell.
+    ``escaped`` is the event's text as it must stand in what arrives first. ``keys`` are the parts of secrets that let
+    people in by themselves. ``family`` is that of a type whose category does not tell it.
     """
 
-    type_id: str
-    destination: Callable[[Path], AbstractContextManager[Destination]]
+    destination: Callable[[Surroundings], AbstractContextManager[Destination]]
     escaped: str
     steps: tuple[Step, ...]
-    apart: str = field(default="", kw_only=True)
-
-    @property
-    def family(self) -> str:
-        return self.apart or _FAMILIES[get_type(self.type_id).categories[0]]
-
-    @property
-    def name(self) -> str:
-        return get_type(self.type_id).name
+    keys: tuple[str, ...] = field(default=(), kw_only=True)
+    family: str = field(default="", kw_only=True)

@@ -1,7 +1,6 @@
 """Walks through running installations, and writes down what is asked, what is answered and what arrives."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from connectors.types.masking import MASK, Masker
 from tests import started
 from tests.http_api import HttpApi
 from tests.servers import ServerFault, Switchyard, wait_until
-from tests.services.transcripts.declared import TEXT, Arrival, Destination, Step, Walk
+from tests.services.transcripts.declared import TEXT, Arrival, Destination, Step, Surroundings
+from tests.services.transcripts.found import Found
 
 WITHIN: Final = 30.0  # a deadline, not a wait
 _ENDED: Final = {"delivered", "dead", "cancelled"}
@@ -28,7 +28,6 @@ _SHOWN: Final = {
     "event-log": ("action", "outcome", "reason", "message"),
 }
 _SETTINGS: Final = {"API_RATE": "0", "SWEEP_SECONDS": "1"}
-_WORD: Final = re.compile(r"[^/?&=:@]{16,}")
 
 Write = Callable[[str], object]
 
@@ -41,31 +40,31 @@ class WalkFailed(Exception):
 class Told:
     """A step that was walked, what came to the destination in it, and what must not be seen of that."""
 
-    walk: Walk
+    found: Found
     step: Step
     arrivals: Sequence[Arrival]
     secrets: Collection[str]
 
 
-def transcribe(walks: Iterable[Walk], directory: Path, write: Write) -> list[Told]:
-    """Walk them all through one installation in ``directory``; raise WalkFailed for what does not go as declared."""
+def transcribe(walks: Iterable[Found], around: Surroundings, write: Write) -> list[Told]:
+    """Walk them all through one installation; raise WalkFailed for what does not go as declared."""
     with ExitStack() as stack:
-        places = [(walk, stack.enter_context(walk.destination(directory))) for walk in walks]
-        settings = {**_SETTINGS, **_network(directory, [place for _, place in places])}
-        switchyard = stack.enter_context(Switchyard(directory, settings=settings))
+        places = [(found, stack.enter_context(found.walk.destination(around))) for found in walks]
+        settings = {**_SETTINGS, **_network(around.directory, [place for _, place in places])}
+        switchyard = stack.enter_context(Switchyard(around.directory, settings=settings))
         api = HttpApi(switchyard.url, switchyard.api_key())
         write("Switchyard in its embedded shape: web, worker and scheduler as processes of their own.")
         write(f"Real servers: {', '.join(started.started()) or 'none'}.")
         write(f"Each event says: {json.dumps(TEXT)}")
         told, family = [], ""
-        for walk, place in places:
-            if walk.family != family:
-                family = walk.family
+        for found, place in places:
+            if found.family != family:
+                family = found.family
                 write(f"\n\n======== {family}")
             try:
-                told += _Walker(walk, place, api, write).walk()
+                told += _Walker(found, place, api, write).walk()
             except (WalkFailed, ServerFault) as fault:
-                raise WalkFailed(f"{walk.type_id}: {fault}\n{switchyard.logs()}") from fault
+                raise WalkFailed(f"{found.type.id}: {fault}\n{switchyard.logs()}") from fault
         return told
 
 
@@ -81,26 +80,25 @@ def _network(directory: Path, places: Sequence[Destination]) -> dict[str, str]:
 
 
 class _Walker:
-    def __init__(self, walk: Walk, place: Destination, api: HttpApi, write: Write) -> None:
-        self._walk, self._place, self._api, self._write = walk, place, api, write
-        self._id = walk.type_id.replace("_", "-")
+    def __init__(self, found: Found, place: Destination, api: HttpApi, write: Write) -> None:
+        self._found, self._type, self._place, self._api, self._write = found, found.type, place, api, write
+        self._id = found.type.id.replace("_", "-")
         self._source = f"/ovens/{self._id}"
-        words = [word for secret in place.secrets.values() if "://" in secret for word in _WORD.findall(secret)]
-        self._masker = Masker([api.token, *place.secrets.values(), *words])
+        self._masker = Masker([api.token, *place.secrets.values(), *found.walk.keys])
         self._seen = len(place.arrivals())
 
     def walk(self) -> list[Told]:
-        self._say(f"\n==== {self._walk.name} ({self._walk.type_id}). The destination: {self._place.about}.")
+        self._say(f"\n==== {self._type.name} ({self._type.id}). The destination: {self._place.about}.")
         self._make_the_connector()
         self._test_it()
-        return [self._take(number, step) for number, step in enumerate(self._walk.steps, 1)]
+        return [self._take(number, step) for number, step in enumerate(self._found.walk.steps, 1)]
 
     def _make_the_connector(self) -> None:
         self._say("\n== A connector, and its test")
         body = {
             "id": self._id,
-            "connector_type_id": self._walk.type_id,
-            "name": self._walk.name,
+            "connector_type_id": self._type.id,
+            "name": self._type.name,
             "config": self._place.config,
             # No health check asks the destination meanwhile.
             "health_interval": 0,
@@ -117,7 +115,7 @@ class _Walker:
         if answer.get("outcome") != "passed":
             raise WalkFailed(f"The test did not pass: {answer}")
         for arrival in self._new():
-            self._say(f"  {self._walk.name} was asked: {arrival.line}")
+            self._say(f"  {self._type.name} was asked: {arrival.line}")
 
     def _take(self, number: int, step: Step) -> Told:
         name = f"{self._id}-{number}"
@@ -132,8 +130,8 @@ class _Walker:
         accepted = self._ask("POST", "events", {**event, "data": {"oven": 7, "text": TEXT}})
         self._wait_for_the_delivery(accepted["id"])
         # What the event says comes with the first step of each walk.
-        parts = (self._walk.escaped, *step.arrives) if number == 1 else step.arrives
-        return Told(self._walk, step, self._wait_for_all_of(parts), self._place.secrets.values())
+        parts = (self._found.walk.escaped, *step.arrives) if number == 1 else step.arrives
+        return Told(self._found, step, self._wait_for_all_of(parts), self._place.secrets.values())
 
     def _wait_for_the_delivery(self, event: int) -> None:
         path = f"deliveries?event={event}"
@@ -166,7 +164,7 @@ class _Walker:
             wait_until(are_there, f"{parts} in what comes", WITHIN)
         except ServerFault as fault:
             raise WalkFailed(f"{fault} What came: {arrivals}") from None
-        self._say(f"{self._walk.name} received:")
+        self._say(f"{self._type.name} received:")
         for arrival in arrivals:
             self._show(arrival)
         return arrivals
