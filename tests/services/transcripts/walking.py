@@ -113,7 +113,7 @@ class _Walker:
         for step in answer.get("steps", ()):
             self._say(f"    {step['name']:<13}{step['outcome']:<8}{step['detail']}")
         if answer.get("outcome") != "passed":
-            raise WalkFailed(f"The test did not pass: {answer}")
+            raise self._failed(f"The test did not pass: {answer}")
         for arrival in self._new():
             self._say(f"  {self._type.name} was asked: {arrival.line}")
 
@@ -150,7 +150,7 @@ class _Walker:
         for entry in answer["results"]:
             self._say(f"    {_short(entry, 'event-log')}")
         if found["state"] != "delivered":
-            raise WalkFailed(f"The delivery is {found}")
+            raise self._failed(f"The delivery is {found}")
 
     def _wait_for_all_of(self, parts: Sequence[str]) -> list[Arrival]:
         arrivals: list[Arrival] = []
@@ -163,7 +163,7 @@ class _Walker:
         try:
             wait_until(are_there, f"{parts} in what comes", WITHIN)
         except ServerFault as fault:
-            raise WalkFailed(f"{fault} What came: {arrivals}") from None
+            raise self._failed(f"{fault} What came: {arrivals}") from None
         self._say(f"{self._type.name} received:")
         for arrival in arrivals:
             self._show(arrival)
@@ -180,7 +180,7 @@ class _Walker:
         self._say(f"> {method} {path} {json.dumps(_for_reading(body), ensure_ascii=False)}")
         status, answer = self._api.call(method, path, body)
         if status not in (201, 202):
-            raise WalkFailed(f"{method} {path} answered {status}: {answer}")
+            raise self._failed(f"{method} {path} answered {status}: {answer}")
         self._say(f"< {status} {_short(answer, path)}")
         assert isinstance(answer, dict)
         return answer
@@ -190,6 +190,9 @@ class _Walker:
         new = list(self._place.arrivals())[self._seen :]
         self._seen += len(new)
         return new
+
+    def _failed(self, text: str) -> WalkFailed:
+        return WalkFailed(self._masker.mask(text))
 
     def _say(self, text: str) -> None:
         self._write(self._masker.mask(text))
