@@ -1,4 +1,4 @@
-"""A session of tests names the real servers that it ran against, with their versions, also where workers started them."""
+"""A session of tests names the real servers that it ran against, with versions, also those that workers started."""
 
 import os
 import subprocess
