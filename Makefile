@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run sso apprise demo test test-services schema lint chaos bench lock clean
+.PHONY: help run sso apprise demo test test-services transcripts schema lint chaos bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test-services: $(BIN)/.dev ## Run the tests against real servers; installs Postg
 	.ci/install-servers
 	$(BIN)/python -m pytest -n 3 --dist worksteal tests/services tests/faults $(ARGS)
 	$(BIN)/python -m tests.on_postgresql -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
+
+transcripts: $(BIN)/.dev ## Print what arrives at each kind of destination; ARGS='chat tickets' for these
+	$(BIN)/python -m tests.services.transcripts $(ARGS)
 
 schema: $(BIN)/.dev ## Write docs/openapi.json and docs/connectors anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json

@@ -30,7 +30,9 @@ from tests.servers import (
     fresh_database,
     kill,
     postgresql,
+    postgresql_version,
     redis_server,
+    redis_version,
     wait_until,
 )
 
@@ -49,11 +51,7 @@ class Servers:
 
     def versions(self) -> list[str]:
         """Return their names and versions."""
-        with psycopg.connect(self.database_url) as connection:
-            number = connection.info.server_version
-        with redis.Redis.from_url(self.redis_url) as client:
-            redis_version = client.info("server")["redis_version"]
-        return [f"PostgreSQL {number // 10000}.{number % 10000}", f"Redis {redis_version}"]
+        return [postgresql_version(self.database_url), redis_version(self.redis_url)]
 
     def processes(self) -> dict[str, list[int]]:
         """Return the process id of each, for its share of the CPU."""

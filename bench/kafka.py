@@ -18,7 +18,7 @@ from bench.ledger import SWITCHYARD, SWITCHYARD_FAILURES, Ledger
 from bench.load import LoadFailed, Target, event_id, requests_of, send_all
 from bench.measure import CountsDiffer
 from bench.table import Figure, Row, machine, render
-from tests.kafka_broker import VERSION, KafkaBroker, kafka_broker
+from tests.kafka_broker import KAFKA, KafkaBroker, kafka_broker
 from tests.servers import ServerFault, Switchyard, fresh_database
 
 PARTITIONS = 6
@@ -46,7 +46,7 @@ def main() -> int:
     versions: list[str] = []
     try:
         with installations.servers() as servers, kafka_broker(heap="512m") as broker:
-            versions = [*servers.versions(), f"Kafka {VERSION}"]
+            versions = [*servers.versions(), KAFKA]
             database = fresh_database(servers.database_url)
             with installations.switchyard(database, servers.redis_url, options.workers) as installation:
                 ledger = Ledger(database, SWITCHYARD, SWITCHYARD_FAILURES)

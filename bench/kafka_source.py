@@ -22,7 +22,7 @@ from bench.load import LoadFailed, event
 from bench.measure import CountsDiffer
 from bench.sink import Sink
 from bench.table import Figure, Row, machine, render
-from tests.kafka_broker import VERSION, KafkaBroker, kafka_broker
+from tests.kafka_broker import KAFKA, KafkaBroker, kafka_broker
 from tests.servers import ServerFault, Switchyard, fresh_database
 
 PARTITIONS = 6
@@ -50,7 +50,7 @@ def main() -> int:
     versions: list[str] = []
     try:
         with installations.servers() as servers, kafka_broker(heap="512m") as broker, Sink() as sink:
-            versions = [*servers.versions(), f"Kafka {VERSION}"]
+            versions = [*servers.versions(), KAFKA]
             database = fresh_database(servers.database_url)
             with installations.switchyard(database, servers.redis_url, options.workers) as installation:
                 ledger = Ledger(database, SWITCHYARD, SWITCHYARD_FAILURES)

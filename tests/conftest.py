@@ -1,9 +1,11 @@
 """Real servers for the tests that ask for them. They are started on first use, so most runs start none."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests import started
 from tests.kafka_broker import KafkaBroker, kafka_broker
 from tests.servers import RedisServer, fresh_database, postgresql, redis_server
 
@@ -52,3 +54,24 @@ def own_kafka() -> Iterator[KafkaBroker]:
     """A Kafka for this test alone, which may stop it."""
     with kafka_broker() as server:
         yield server
+
+
+_of_workers: set[str] = set()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a worker of pytest-xdist tell the process that sums up which servers it started."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = started.started()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what a worker of pytest-xdist started; one that crashed has told nothing."""
+    _of_workers.update(getattr(node, "workeroutput", {}).get("servers", ()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the real servers that the tests ran against."""
+    if servers := started.ordered({*_of_workers, *started.started()}):
+        terminalreporter.write_line(f"Real servers: {', '.join(servers)}")

@@ -31,9 +31,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from tests import started
 from tests.servers import ROOT, STOP_SECONDS, Process, ServerFault, free_port, kill, wait_until
 
 VERSION = "4.1.1"
+KAFKA = f"Kafka {VERSION}"
 USER, PASSWORD = "alice", "alice-secret"
 STRANGER, STRANGER_PASSWORD = "mallory", "mallory-secret"
 _ARTIFACTS = ROOT / "var" / "kafka" / VERSION
@@ -131,6 +133,7 @@ class KafkaBroker:
             return self._answers()
 
         wait_until(ready_or_ended, "Kafka did not get ready")
+        started.note(KAFKA)
 
     def stop(self) -> None:
         """End it in order; stopping twice is allowed."""
@@ -302,4 +305,4 @@ def _pkcs8(key: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"Kafka {VERSION} is in {fetch()}\n")
+    sys.stdout.write(f"{KAFKA} is in {fetch()}\n")

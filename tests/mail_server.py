@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
+from importlib.metadata import version
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests import started
 from tests.servers import START_SECONDS, free_port
 
+VERSION = f"aiosmtpd {version('aiosmtpd')}"
 USER, PASSWORD = "robot", "pässword with spaces"
 
 
@@ -138,6 +141,7 @@ def mail_server(
         ready_timeout=START_SECONDS,
     )
     controller.start()
+    started.note(VERSION)
     try:
         yield running
     finally:

@@ -7,11 +7,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 
 import trustme
 
+from tests import started
 from tests.servers import Process, ServerFault, free_port, wait_until
 
 
@@ -63,6 +65,7 @@ class Mosquitto:
                 start_new_session=True,
             )
         wait_until(self._answers_or_ended, "mosquitto did not get ready", 30)
+        started.note(mosquitto_version())
 
     def stop(self, how: Signals = SIGTERM) -> None:
         """End it: SIGTERM has it write down what it keeps, SIGKILL is a crash. Stopping twice is allowed."""
@@ -135,7 +138,8 @@ def mosquitto_binary() -> str:
     return found
 
 
+@cache
 def mosquitto_version() -> str:
-    """Return what it calls itself, such as ``mosquitto version 2.0.11``."""
+    """Return its name and version, such as ``mosquitto 2.0.11``."""
     shown = subprocess.run([mosquitto_binary(), "-h"], capture_output=True, text=True, check=False).stdout
-    return shown.partition("\n")[0]
+    return shown.partition("\n")[0].replace(" version ", " ")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from connectors.secrets import generate_key
+from tests import started
 from tests.servers import ROOT, postgresql, redis_server
 
 
@@ -14,6 +15,7 @@ def main() -> int:
     with postgresql() as database_url, redis_server() as broker:
         environment = {
             **os.environ,
+            **started.behind(),
             "DATABASE_URL": database_url,
             "BROKER_URL": broker.url,
             "SECRET_KEY": secrets.token_urlsafe(40),

@@ -27,6 +27,7 @@ import redis
 
 from connectors.secrets import generate_key
 from connectors_project.processes import beat_command, sources_command, web_command, worker_command
+from tests import started
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0  # a deadline, not a wait: a loaded machine starts slowly
@@ -96,6 +97,7 @@ class PostgreSQLServer:
                 start_new_session=True,
             )
         _wait_for(self._process, lambda: _postgresql_answers(self.url), self._log)
+        started.note(postgresql_version(self.url))
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it. SIGINT is its fast shutdown, which does not wait for clients; SIGQUIT the immediate one, a crash."""
@@ -128,6 +130,12 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
             server.stop()
 
 
+def postgresql_version(url: str) -> str:
+    with psycopg.connect(url) as connection:
+        number = connection.info.server_version
+    return f"PostgreSQL {number // 10000}.{number % 10000}"
+
+
 def fresh_database(url: str) -> str:
     """Create another empty database on the server behind ``url``; return its URL."""
     name = f"switchyard_{secrets.token_hex(4)}"
@@ -157,6 +165,7 @@ class RedisServer:
                 [str(self._binary), *settings, "--save", ""], stdout=output, stderr=output, start_new_session=True
             )
         _wait_for(self._process, self._answers, self._log)
+        started.note(redis_version(self.url))
 
     def stop(self) -> None:
         """End it at once, as a crash would; stopping twice is allowed."""
@@ -185,6 +194,11 @@ def redis_server() -> Iterator[RedisServer]:
             yield server
         finally:
             server.stop()
+
+
+def redis_version(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
+        return f"Redis {client.info('server')['redis_version']}"
 
 
 class Switchyard:
@@ -313,12 +327,7 @@ class Switchyard:
         log = self.directory / f"{self._started:02}-{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+                command, cwd=ROOT, env=self.environment, stdout=output, stderr=output, start_new_session=True
             )
         self._starting.append((process, partial(is_ready, log), log))
         return process
@@ -381,8 +390,7 @@ def postgresql_binary(name: str) -> Path:
 
 
 def _postgresql_answers(url: str) -> bool:
-    try:
+    with suppress(psycopg.OperationalError):
         psycopg.connect(url, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+        return True
+    return False

@@ -1,14 +1,13 @@
 """A running installation with one rule that sends every event to a receiver, as the fault tests and others use it."""
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.http_api import HttpApi
 from tests.receiver import Receiver, receiver
 from tests.servers import ServerFault, Switchyard, wait_until
 
@@ -26,18 +25,7 @@ class Wired:
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Call the API of the default space; return the status and the parsed answer."""
-        request = urllib.request.Request(
-            f"{self.switchyard.url}/api/v1/spaces/default/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read() or b"null")
+        return HttpApi(self.switchyard.url, self.token).call(method, path, body)
 
     def create(self, path: str, **body: Any) -> None:
         status, answer = self.call("POST", path, body)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import trustme
 from django.test import override_settings
@@ -37,10 +38,10 @@ def proxied(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def services(
+def speaking(
     script: Script, hosts: Sequence[str] = tuple(each.host for each in SERVICES.values()), until: timedelta = HOUR
 ) -> Iterator[ScriptedServer]:
-    """Let ``script`` speak for every host, over TLS with a certificate for ``hosts``."""
+    """Run a proxy where ``script`` speaks for every host, over TLS with a certificate for ``hosts``."""
     leaf = authority().issue_cert(*hosts, not_before=datetime.now(UTC) - 24 * HOUR, not_after=datetime.now(UTC) + until)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     leaf.configure_cert(context)
@@ -51,5 +52,12 @@ def services(
             peer.secure(context)
             script(peer)
 
-    with scripted(tunnel) as server, proxied(server.url.rstrip("/")):
+    with scripted(tunnel) as server:
+        yield server
+
+
+@contextmanager
+def services(script: Script, **certificate: Any) -> Iterator[ScriptedServer]:
+    """Let ``script`` speak for every host, and have the installation reach everything through its proxy."""
+    with speaking(script, **certificate) as server, proxied(server.url.rstrip("/")):
         yield server

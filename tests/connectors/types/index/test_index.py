@@ -7,7 +7,6 @@ pages and elastic.co/docs/troubleshoot/elasticsearch/rejected-requests show them
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +15,10 @@ from connectors.outcomes import Outcome, Reason
 from connectors.steps import Step
 from connectors.types.base import Connection, Message
 from connectors.types.index import connector_type
-from connectors.types.index.names import check_index
 from connectors.types.index.schemas import IndexConfig, IndexParams, IndexSecrets
+from tests.connectors.types.index.receiver import BASIC, CLUSTER, PASSWORD, bulk, elasticsearch
 from tests.vendors import Answer, Call, Vendor, vendor
 
-PASSWORD = "p4ss-of-the-writer"
-BASIC = f"Basic {b64encode(f'writer:{PASSWORD}'.encode()).decode()}"
 REJECTED = {
     "type": "es_rejected_execution_exception",
     "reason": "rejected execution of coordinating operation [coordinating_and_primary_bytes=104759862]",
@@ -31,47 +28,6 @@ BAD_FIELD = {
     "reason": "[1:6] failed to parse field [n] of type [long] in document with id 'msg_1'.",
     "caused_by": {"type": "illegal_argument_exception", "reason": 'For input string: "x"'},
 }
-CLUSTER = {
-    "name": "node-1",
-    "cluster_name": "prod",
-    "cluster_uuid": "5QaxoN0pRZuOmWSxstBBwQ",
-    "version": {"number": "9.2.0", "build_flavor": "default"},
-    "tagline": "You Know, for Search",
-}
-
-Judge = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
-
-
-def stored(document_id: str, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    return 201, {"result": "created"}
-
-
-def bulk(judge: Judge = stored) -> Callable[[Call], Answer]:
-    """Return a system whose documents fare as ``judge`` says."""
-
-    def answer(call: Call) -> Answer:
-        assert call.method == "POST"
-        index = call.path.removesuffix("/_bulk").removeprefix("/")
-        assert check_index(index) == index
-        assert call.headers["content-type"] == "application/x-ndjson"
-        assert call.headers["authorization"] == BASIC
-        assert call.query.keys() <= {"filter_path", "pipeline", "refresh"}
-        assert call.query.get("refresh", ["true"]) in (["true"], ["false"], ["wait_for"])
-        assert call.body.endswith(b"\n"), "the last line ends with a newline"
-        lines = [json.loads(line) for line in call.body.splitlines()]
-        assert len(lines) % 2 == 0
-        items = []
-        for action, document in zip(lines[::2], lines[1::2], strict=True):
-            ((op_type, about),) = action.items()
-            assert op_type in ("create", "index")
-            assert 0 < len(about["_id"].encode()) <= 512
-            assert isinstance(document, dict)
-            status, rest = judge(about["_id"], document)
-            items.append({op_type: {"_index": index, "_id": about["_id"], "status": status, **rest}})
-        errors = any(next(iter(item.values()))["status"] >= 300 for item in items)
-        return Answer(200, {"errors": errors, "items": items})
-
-    return answer
 
 
 def connection(running: Vendor, **config: Any) -> Connection[IndexConfig, IndexSecrets]:
@@ -315,19 +271,7 @@ class TestProbe:
     """The Test button."""
 
     def test_it_tells_the_cluster_the_permission_and_the_index(self) -> None:
-        def answer(call: Call) -> Answer:
-            match call.method, call.path:
-                case "GET", "/":
-                    return Answer(200, CLUSTER)
-                case "POST", "/_security/user/_has_privileges":
-                    assert call.json == {"index": [{"names": ["tests"], "privileges": ["create_doc"]}]}
-                    privileges = {"tests": {"create_doc": True}}
-                    return Answer(200, {"username": "writer", "has_all_requested": True, "index": privileges})
-                case "HEAD", "/tests":
-                    return Answer(404)
-            raise AssertionError(call)
-
-        with vendor(answer) as running:
+        with vendor(elasticsearch) as running:
             steps = probe(running)
         assert [step.detail for step in steps[-3:]] == [
             "Elasticsearch 9.2.0, cluster prod.",
@@ -335,6 +279,8 @@ class TestProbe:
             "tests is not there yet.",
         ]
         assert all(step.reason.is_ok for step in steps)
+        (asked,) = [call.json for call in running.calls if call.path.endswith("_has_privileges")]
+        assert asked == {"index": [{"names": ["tests"], "privileges": ["create_doc"]}]}
 
     def test_a_missing_privilege_is_named(self) -> None:
         def answer(call: Call) -> Answer:

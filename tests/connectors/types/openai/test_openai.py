@@ -5,7 +5,6 @@ platform.openai.com/docs/guides/error-codes; learn.microsoft.com, "Azure OpenAI 
 api-version, api-key).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,65 +15,12 @@ from connectors.steps import Step
 from connectors.types.base import Connection, Message
 from connectors.types.openai import connector_type
 from connectors.types.openai.schemas import OpenAiConfig, OpenAiParams, OpenAiSecrets
+from tests.connectors.types.openai.receiver import KEY, completion, openai
 from tests.vendors import Answer, Call, Vendor, vendor
-
-KEY = "sk-proj-0123456789abcdef"
-FIELDS = {
-    "model",
-    "messages",
-    "temperature",
-    "max_completion_tokens",
-    "max_tokens",
-    "response_format",
-    "seed",
-    "reasoning_effort",
-}
-
-
-def completion(content: str | None, finish_reason: str = "stop", **message: Any) -> dict[str, Any]:
-    return {
-        "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
-        "object": "chat.completion",
-        "created": 1741569952,
-        "model": "gpt-4.1-2025-04-14",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": content, "refusal": None, "annotations": [], **message},
-                "logprobs": None,
-                "finish_reason": finish_reason,
-            }
-        ],
-        "usage": {
-            "prompt_tokens": 19,
-            "completion_tokens": 10,
-            "total_tokens": 29,
-            "prompt_tokens_details": {"cached_tokens": 0},
-        },
-    }
 
 
 def error(status: int, message: str, kind: str, code: str | None, **headers: str) -> Answer:
     return Answer(status, {"error": {"message": message, "type": kind, "param": None, "code": code}}, headers)
-
-
-def openai(answer: Answer) -> Callable[[Call], Answer]:
-    def check(call: Call) -> Answer:
-        assert call.method == "POST"
-        assert call.path.endswith("/chat/completions")
-        assert call.headers["content-type"] == "application/json"
-        asked = call.json
-        assert asked.keys() <= FIELDS
-        assert isinstance(asked["model"], str)
-        assert asked["messages"]
-        for said in asked["messages"]:
-            assert said.keys() == {"role", "content"}
-            assert said["role"] in {"system", "developer", "user", "assistant"}
-            assert said["content"]
-        assert 0 <= asked.get("temperature", 0) <= 2
-        return answer
-
-    return check
 
 
 def ask(running: Vendor, params: dict[str, Any] | None = None, key: str | None = KEY, **config: Any) -> Outcome:

@@ -11,31 +11,8 @@ from connectors.outcomes import Outcome, Reason
 from connectors.types.base import Connection, Message
 from connectors.types.pagerduty import connector_type
 from connectors.types.pagerduty.schemas import PagerDutyConfig, PagerDutyParams, PagerDutySecrets
-from tests.vendors import Answer, Call, Vendor, vendor
-
-KEY = "R0UT1NGKEY0000000000000000000000"
-FIELDS = {"routing_key", "event_action", "dedup_key", "payload", "images", "links", "client", "client_url"}
-PAYLOAD = {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}
-
-
-def pagerduty(call: Call) -> Answer:
-    assert (call.method, call.path) == ("POST", "/v2/enqueue")
-    assert call.headers["content-type"] == "application/json"
-    event = call.json
-    assert event.keys() <= FIELDS
-    assert event["event_action"] in {"trigger", "acknowledge", "resolve"}
-    assert 0 < len(event["dedup_key"]) <= 255
-    if event["routing_key"] != KEY:
-        return Answer(400, {"status": "invalid event", "message": "Event object is invalid", "errors": ["bad key"]})
-    if event["event_action"] == "trigger":
-        payload = event["payload"]
-        assert payload.keys() <= PAYLOAD
-        assert 0 < len(payload["summary"]) <= 1024
-        assert payload["severity"] in {"critical", "error", "warning", "info"}
-        assert payload["source"]
-        for link in event.get("links", []):
-            assert link["href"]
-    return Answer(202, {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]})
+from tests.connectors.types.pagerduty.receiver import KEY, pagerduty
+from tests.vendors import Answer, Vendor, vendor
 
 
 def deliver(running: Vendor, params: dict[str, Any], key: str = KEY) -> Outcome:

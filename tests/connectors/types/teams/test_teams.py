@@ -14,34 +14,13 @@ from connectors.types.base import Connection, Message
 from connectors.types.teams import connector_type
 from connectors.types.teams.schemas import TeamsConfig, TeamsParams, TeamsSecrets
 from tests.connectors.types.sending import rendered
-from tests.vendors import Answer, Call, Vendor, vendor
+from tests.connectors.types.teams.receiver import LIMIT, PATH, SIGNATURE, teams
+from tests.vendors import Answer, Vendor, vendor
 
-PATH = "/powerautomate/automations/direct/workflows/0f1e2d3c4b5a69788796a5b4c3d2e1f0/triggers/manual/paths/invoke"
-SIGNATURE = "uWJ4Tn0q3mYyS8dT2cVb7rKz1xP5gLh9fA6eD0wQ4sM"
-LIMIT = 28 * 1024
 THROTTLED = (
     "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId "
     "tcid=0,server=PublicEndpoint,cv=abc"
 )
-
-
-def teams(call: Call) -> Answer:
-    assert (call.method, call.path) == ("POST", PATH)
-    assert call.query == {"api-version": ["1"], "sp": ["/triggers/manual/run"], "sv": ["1.0"], "sig": [SIGNATURE]}
-    assert call.headers["content-type"] == "application/json"
-    assert len(call.body) <= LIMIT
-    sent = call.json
-    assert sent.keys() == {"type", "attachments"}
-    assert sent["type"] == "message"
-    (attachment,) = sent["attachments"]
-    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
-    card = attachment["content"]
-    assert card["type"] == "AdaptiveCard"
-    assert card["version"] in {"1.0", "1.1", "1.2", "1.3", "1.4", "1.5"}
-    assert card["body"]
-    for element in card["body"]:
-        assert element["type"] in {"TextBlock", "FactSet", "RichTextBlock", "ActionSet"}
-    return Answer(202)
 
 
 def connection(running: Vendor) -> Connection[TeamsConfig, TeamsSecrets]:

@@ -1,0 +1,1 @@
+"""Transcripts: each type of connector through a running installation to its destination, and what arrived there."""
