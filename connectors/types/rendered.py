@@ -4,7 +4,7 @@ A choice is checked when an action is saved, unless it is a template, and again 
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from connectors.types.base import is_template
 from connectors.types.conversations import BadMessage
@@ -18,6 +18,13 @@ def one_of(known: Collection[str], value: str) -> str:
     if value not in known and not is_template(value):
         raise ValueError(f"Use one of {', '.join(known)}, or a template that yields one.")
     return value
+
+
+def leave_unsaid(params: Any, sub_action: str, field: str) -> Any:
+    """Return saved params without the default of a field, where this sub-action changes what somebody has made."""
+    if isinstance(params, dict) and params.get("sub_action") == sub_action:
+        return {field: "", **params}
+    return params
 
 
 def check_choice(field: str, value: str, known: Collection[str]) -> None:

@@ -4,15 +4,15 @@ The fields are those of Kibana's connector ``.jira``; limits are from the Jira C
 """
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, JsonValue, SecretStr, field_validator
+from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
 from connectors.net.headers import check_value
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets, is_template
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.rendered import one_of
+from connectors.types.rendered import leave_unsaid, one_of
 
 SUB_ACTIONS: Final = ("pushToService", "createIssue", "updateIssue", "addComment", "transitionIssue")
 OWN_FIELDS: Final = frozenset({"project", "summary", "description", "issuetype", "priority", "labels", "parent"})
@@ -122,7 +122,10 @@ class JiraParams(Params):
     summary: str = Field(
         "{{ event.type }} from {{ event.source }}",
         title="Summary",
-        description="One line, cut after 255 characters. Needed to make an issue.",
+        description=(
+            "One line, cut after 255 characters. Needed to make an issue; updateIssue leaves it as it is where none is "
+            "given."
+        ),
         max_length=_LONG,
     )
     description: str = Field(
@@ -165,6 +168,11 @@ class JiraParams(Params):
         ),
         max_length=20,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_unsaid(cls, params: Any) -> Any:
+        return leave_unsaid(params, "updateIssue", "summary")
 
     @field_validator("sub_action")
     @classmethod

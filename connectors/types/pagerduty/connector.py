@@ -85,7 +85,7 @@ def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, 
         return event
     check_choice("severity", params.severity, SEVERITIES)
     payload = {
-        "summary": (params.summary or "No summary provided.")[:_MAX_SUMMARY],
+        "summary": (" ".join(params.summary.split()) or "No summary provided.")[:_MAX_SUMMARY],
         "source": params.source or "Switchyard",
         "severity": params.severity,
         "timestamp": params.timestamp,

@@ -3,16 +3,16 @@
 The fields are those of Kibana's connector ``.servicenow`` and of ServiceNow's table ``incident``.
 """
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator, model_validator
 
 from connectors.net.certificates import read_key
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
 from connectors.types.http_fields import MAX_PEM, PEM
-from connectors.types.rendered import one_of
+from connectors.types.rendered import leave_unsaid, one_of
 
 SUB_ACTIONS: Final = ("pushToService", "createIncident", "updateIncident", "closeIncident")
 OWN_FIELDS: Final = frozenset(
@@ -175,7 +175,10 @@ class ServiceNowParams(Params):
     short_description: str = Field(
         "{{ event.type }} from {{ event.source }}",
         title="Short description",
-        description="One line, cut after 160 characters. Needed to make an incident.",
+        description=(
+            "One line, cut after 160 characters. Needed to make an incident; updateIncident leaves it as it is where "
+            "none is given."
+        ),
         max_length=_LONG,
     )
     description: str = Field("", title="Description", description="Cut after 4,000 characters.", max_length=_LONG)
@@ -226,6 +229,11 @@ class ServiceNowParams(Params):
         ),
         max_length=20,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_unsaid(cls, params: Any) -> Any:
+        return leave_unsaid(params, "updateIncident", "short_description")
 
     @field_validator("sub_action")
     @classmethod

@@ -240,6 +240,13 @@ def test_where_an_issue_may_move_is_told() -> None:
     assert outcome.detail.endswith("cannot go to 'Blocked', but to Done, In Progress, To Do.")
 
 
+def test_an_update_that_names_no_summary_leaves_it() -> None:
+    params = {"sub_action": "updateIssue", "external_id": "disk", "priority": "High"}
+    assert JiraParams.model_validate(params).summary == ""
+    assert JiraParams.model_validate(params | {"summary": "x"}).summary == "x"
+    assert JiraParams.model_validate({}).summary
+
+
 @pytest.mark.parametrize("sub_action", ["updateIssue", "addComment", "transitionIssue"])
 def test_an_issue_that_nobody_made_is_told(sub_action: str) -> None:
     system = JiraSystem()

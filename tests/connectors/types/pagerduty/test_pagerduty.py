@@ -27,6 +27,12 @@ def deliver(running: Vendor, params: dict[str, Any], key: str = KEY) -> Outcome:
     return outcome
 
 
+def test_a_summary_is_one_line() -> None:
+    with vendor(pagerduty) as running:
+        deliver(running, {"summary": "hot\n  oven\r\n7", "source": "web-7"})
+    assert running.calls[0].json["payload"]["summary"] == "hot oven 7"
+
+
 def test_a_trigger_carries_every_field() -> None:
     with vendor(pagerduty) as running:
         outcome = deliver(

@@ -163,6 +163,13 @@ def test_an_incident_is_named_by_its_sys_id() -> None:
     assert outcome.detail == ("HTTP 404: No Record found: Record doesn't exist or ACL restricts the record retrieval.")
 
 
+def test_an_update_that_names_no_short_description_leaves_it() -> None:
+    params = {"sub_action": "updateIncident", "external_id": "0" * 32, "work_notes": "seen"}
+    assert ServiceNowParams.model_validate(params).short_description == ""
+    assert ServiceNowParams.model_validate(params | {"short_description": "x"}).short_description == "x"
+    assert ServiceNowParams.model_validate({}).short_description
+
+
 def test_an_update_of_an_incident_that_nobody_made_is_told() -> None:
     with vendor(Instance()) as running:
         outcome = deliver(running, {"sub_action": "updateIncident", "correlation_id": "disk"})

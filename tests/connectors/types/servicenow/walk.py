@@ -4,7 +4,7 @@ from tests.connectors.types.servicenow.instance import PASSWORD, USER, Instance
 from tests.services.transcripts.declared import AS_LINE, COOL, HOT, OVEN, SAYS, SEEN, Step, Walk
 from tests.services.transcripts.receivers import receiver
 
-_NOTE = {"sub_action": "updateIncident", "correlation_id": OVEN, "short_description": "", "work_notes": f"Seen: {SAYS}"}
+_NOTE = {"sub_action": "updateIncident", "correlation_id": OVEN, "work_notes": f"Seen: {SAYS}"}
 
 WALK = Walk(
     receiver(Instance, {"api_url": "{url}"}, {"username": USER, "password": PASSWORD}),
