@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 import minijinja
 import orjson
+from django.conf import settings
 
 from actions.escaping import ESCAPES
 from actions.template_data import Meter, guarded
@@ -48,7 +49,7 @@ VARIABLES: Final = {
     "space": "The space of them all.",
     "failure": "Why another action's delivery died, where this action is its fallback; else null.",
 }
-MAX_OUTPUT: Final = 256 * 1024
+MAX_PARAMS: Final = 256 * 1024  # bytes of what an action says itself
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.
 _FUEL: Final = 250_000
 _MAX_DETAIL: Final = 300
@@ -65,7 +66,12 @@ class TemplateError(Exception):
 
 
 class RenderedTooLarge(TemplateError):
-    """The rendered params pass MAX_OUTPUT bytes."""
+    """The rendered params pass the bytes of ``most_rendered``."""
+
+
+def most_rendered() -> int:
+    """Return the most bytes that rendered params may have: what an action says itself and one event as a whole."""
+    return MAX_PARAMS + settings.MAX_EVENT_BYTES
 
 
 # Gives the format of a member of an object, from its field, the object and the member's name; None: as around it.
@@ -92,7 +98,7 @@ class CompiledParams:
         ``context`` gives JSON data for each of the variables; it is not changed. What holds no template is shared
         between renderings: do not change it.
         """
-        rendering = _Rendering(context, MAX_OUTPUT - self._size)
+        rendering = _Rendering(context, most_rendered() - self._size)
         return {name: rendering.fill(value) for name, value in self._fields.items()}
 
 
@@ -116,8 +122,8 @@ def compile_params(
     }
     if compiler.errors:
         raise InvalidInput(compiler.errors)
-    if compiler.size > MAX_OUTPUT:
-        raise InvalidInput([FieldError(pointer, f"Use at most {MAX_OUTPUT // 1024} KiB.")])
+    if compiler.size > MAX_PARAMS:
+        raise InvalidInput([FieldError(pointer, f"Use at most {MAX_PARAMS // 1024} KiB.")])
     return CompiledParams(fields, compiler.size)
 
 
@@ -252,7 +258,7 @@ class _Rendering:
         text = self._write(template)
         self._room -= len(text) if text.isascii() else len(text.encode())
         if self._room < 0:
-            raise RenderedTooLarge(template.pointer, f"The message has more than {MAX_OUTPUT // 1024} KiB.")
+            raise RenderedTooLarge(template.pointer, f"The message has more than {most_rendered() // 1024} KiB.")
         try:
             return template.finish(text)
         except ValueError as error:

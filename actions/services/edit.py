@@ -11,7 +11,7 @@ from actions.engine.clock import database_time
 from actions.models import Delivery
 from actions.services.params import check_params
 from actions.services.replay import read_surroundings, wake_connectors
-from actions.templating import MAX_OUTPUT
+from actions.templating import most_rendered
 from connectors.models import Connector
 from connectors.types.base import Params, is_template
 from connectors.types.registry import UnknownConnectorType, get_type
@@ -81,8 +81,8 @@ def _complete(connector: Connector, message: dict[str, Any], former: dict[str, A
     complete: dict[str, Any] = parsed.model_dump(mode="json")
     _refuse_templates({name: value for name, value in complete.items() if name not in said})
     _check(connector, complete)
-    if len(storable(complete).encode()) > MAX_OUTPUT:
-        raise reject("/message", f"Use at most {MAX_OUTPUT // 1024} KiB.")
+    if len(storable(complete).encode()) > most_rendered():
+        raise reject("/message", f"Use at most {most_rendered() // 1024} KiB.")
     return complete
 
 

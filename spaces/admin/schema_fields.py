@@ -216,9 +216,14 @@ def _choice(values: list[Any], schema: Schema, about: dict[str, Any]) -> forms.F
     choices = [(text, text) for text in by_text]
     if not about["required"] and schema.get("default") is None:
         choices.insert(0, ("", "—"))
-    return forms.TypedChoiceField(
-        choices=choices, coerce=by_text.__getitem__, empty_value=None, widget=Select(), **about
-    )
+
+    def coerce(value: Any) -> Any:
+        """Return the value of a text, or of a value: Django asks for both. A ValueError it takes for a change."""
+        if (text := str(value)) not in by_text:
+            raise ValueError(text)
+        return by_text[text]
+
+    return forms.TypedChoiceField(choices=choices, coerce=coerce, empty_value=None, widget=Select(), **about)
 
 
 def _bounds(schema: Schema) -> dict[str, Any]:

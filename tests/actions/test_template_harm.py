@@ -87,7 +87,7 @@ HUGE: dict[str, Any] = {
         "{{ event.s | replace('a', event.s) }}",
         "{{ event.s | replace('', event.s) }}",
         "{{ event.l | join(event.s) }}",
-        "{{ event.s ~ event.s ~ event.s }}",
+        "{{ event.s ~ event.s ~ event.s ~ event.s ~ event.s }}",
         "{{ 9 ** 100000000 }}",
         "{% set a = 'aaaaaaaa' %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
         "{% set a = event.l %}" + "{% set a = a + a %}" * 60 + "{{ a }}",

@@ -7,16 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import pytest
+from django.conf import settings as installation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actions.templating import (
-    MAX_OUTPUT,
-    RenderedTooLarge,
-    TemplateError,
-    compile_params,
-)
+from actions.templating import RenderedTooLarge, TemplateError, compile_params, most_rendered
 from connectors.types.base import TemplateFormat
 from tests.actions.templates import CONTEXT, EVENT, compiled, peak_memory, refusal, render
 
@@ -234,12 +231,20 @@ def test_a_field_may_have_the_name_of_a_method(name: str) -> None:
 def test_output_beyond_the_limit_is_too_large() -> None:
     params = {"a": "{{ event.s }}", "b": "{{ event.s }}{# by the engine #}", "c": "constant"}
     template = compile_params(params, lambda _: "text")
-    half = "é" * (MAX_OUTPUT // 4 - 8)
+    half = "é" * (most_rendered() // 4 - 8)
     assert template.render({"event": {"s": half}}) == {"a": half, "b": half, "c": "constant"}
     with pytest.raises(RenderedTooLarge) as caught:
         template.render({"event": {"s": half + "é" * 16}})
     assert caught.value.pointer == "/b"
-    assert "256 KiB" in caught.value.detail
+    assert "512 KiB" in caught.value.detail
+
+
+def test_the_largest_event_fits_a_message_as_a_whole() -> None:
+    event = {"id": "1", "type": "test.ping", "source": "/tests", "time": "2026-11-30T10:00:00Z", "data": ""}
+    event["data"] = "x" * (installation.MAX_EVENT_BYTES - len(orjson.dumps(event)))
+    assert len(orjson.dumps(event)) == installation.MAX_EVENT_BYTES
+    rendered = compile_params({"body": "{{ event }}"}, lambda _: "json").render({"event": event})
+    assert orjson.loads(rendered["body"]) == event
 
 
 # --- Threads and memory ---

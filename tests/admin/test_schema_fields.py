@@ -19,6 +19,7 @@ class Config(BaseModel):
     method: Literal["POST", "PUT"] = "POST"
     colour: Literal["red", "blue"] | None = None
     retries: Annotated[int, Field(ge=1, le=9)] = 3
+    level: Literal[0, 1, 2] = 1
     factor: float | None = Field(None, ge=0)
     verify: bool = Field(True, title="Verify TLS")
     headers: dict[str, str] = {}
@@ -58,6 +59,7 @@ def test_each_field_of_the_model_is_one_form_field_of_its_kind() -> None:
         "method": forms.TypedChoiceField,
         "colour": forms.TypedChoiceField,
         "retries": forms.IntegerField,
+        "level": forms.TypedChoiceField,
         "factor": forms.FloatField,
         "verify": forms.BooleanField,
         "headers": PairsField,
@@ -82,6 +84,14 @@ def test_a_choice_with_a_default_has_no_empty_choice() -> None:
     assert 'value=""' in str(form["kind_config_colour"])
 
 
+@pytest.mark.parametrize("stored", [0, 1, 7, "1", None])
+def test_a_choice_of_numbers_tells_whether_it_was_changed(stored: Any) -> None:
+    form = form_over(CONFIG.build({"level": stored}), {"kind_config_url": "https://x", "kind_config_level": "1"})
+    assert form.is_valid(), form.errors
+    assert ("kind_config_level" in form.changed_data) is (stored not in (1, "1"))
+    assert CONFIG.collect(form.cleaned_data)["level"] == 1
+
+
 @pytest.mark.parametrize("retries", ["0", "10", "many"])
 def test_bounds_of_the_model_hold_in_the_form(retries: str) -> None:
     form = form_over(CONFIG.build({}), {"kind_config_url": "https://x", "kind_config_retries": retries})
@@ -93,6 +103,7 @@ def test_what_was_entered_becomes_values_of_the_model() -> None:
         {
             "kind_config_method": "PUT",
             "kind_config_retries": "5",
+            "kind_config_level": "1",
             "kind_config_factor": "0",
             "kind_config_headers": "X-One: 1: a\r\n\r\nX-Two:\r\n",
             "kind_config_topics": "a\r\n b \r\n\r\n",
@@ -106,6 +117,7 @@ def test_what_was_entered_becomes_values_of_the_model() -> None:
         "url": "https://x",
         "method": "PUT",
         "retries": 5,
+        "level": 1,
         "colour": None,
         "factor": 0,
         "verify": True,

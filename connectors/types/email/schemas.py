@@ -151,7 +151,7 @@ class EmailParams(Params):
     attachments: list[Attachment] = Field(
         default_factory=list,
         title="Attachments",
-        description="Files. The whole action has at most 256 KiB once it is rendered.",
+        description="Files. The whole action has at most 512 KiB once it is rendered.",
         max_length=MAX_ATTACHMENTS,
     )
 

@@ -54,7 +54,7 @@ def test_a_message_that_the_connector_does_not_take_is_refused_at_its_place(spac
         ({"method": "BREW"}, "/message/method"),
         ({"nope": 1}, "/message/nope"),
         ({"body": "\0"}, "/message/body"),
-        ({"body": "x" * 300_000}, "/message"),
+        ({"body": "x" * 600_000}, "/message"),
         (former.message, "/message"),
     ):
         with pytest.raises(InvalidInput) as raised:
