@@ -1,10 +1,10 @@
-"""The rules of a space, compiled once per version, indexed by event type and by what their conditions demand."""
+"""The rules of a space, compiled once per version."""
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from actions.models import Action
 from actions.policy import COLUMNS, policy_of
@@ -14,7 +14,8 @@ from actions.services.params import compile_ordering_key
 from actions.templating import CompiledParams
 from connectors.models import Connector
 from rules.conditions import Condition, ConditionError, compile_condition
-from rules.evaluation.guards import Guards, Path, guards_of, value_at
+from rules.evaluation.guards import Guards, guards_of
+from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
@@ -22,8 +23,6 @@ from spaces.errors import InvalidInput
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)
-
-_MAX_TYPES_CACHED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Link:
     ordering_key: CompiledParams | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
     """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
 
@@ -49,34 +48,8 @@ class CompiledRule:
     links: tuple[Link, ...]
 
 
-class _Index:
-    """Rules that watch one event type, found by what they demand of the event."""
-
-    def __init__(self, rules: Sequence[CompiledRule]) -> None:
-        spread: dict[Path, set[str]] = {}
-        for rule in rules:
-            for path, values in rule.guards.items():
-                spread.setdefault(path, set()).update(values)
-        self._unguarded: list[CompiledRule] = []
-        self._guarded: dict[Path, dict[str, list[CompiledRule]]] = {}
-        for rule in rules:
-            if not rule.guards:
-                self._unguarded.append(rule)
-                continue
-            # The path with the most different values among all rules tells most of them apart.
-            path = max(rule.guards, key=lambda path: len(spread[path]))
-            for value in rule.guards[path]:
-                self._guarded.setdefault(path, {}).setdefault(value, []).append(rule)
-
-    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
-        yield from self._unguarded
-        for path, by_value in self._guarded.items():
-            value = value_at(envelope, path)
-            if type(value) is str:
-                yield from by_value.get(value, ())
-
-
-Conditions = dict[tuple[int, int], Condition | None]  # by rule and version
+Looks = tuple[Watch, Condition | None, Guards]  # what a rule makes of an event
+AllLooks = dict[tuple[int, int], Looks]  # by rule and version
 Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
 AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
 
@@ -88,21 +61,13 @@ class RuleSet:
         """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
         self.revision = space.config_revision
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
-        self._conditions: Conditions = {}
+        self._looks: AllLooks = {}
         self._templates: AllTemplates = {}
-        self._rules = list(self._load(space, former))
-        self._by_type: dict[str, _Index] = {}
+        self._lookup = Lookup(list(self._load(space, former)))
 
-    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
-        """Yield the rules that may match the event: they watch its type and source, and their guards let it pass."""
-        event_type, source = envelope["type"], envelope["source"]
-        index = self._by_type.get(event_type)
-        if index is None:
-            index = _Index([rule for rule in self._rules if rule.watch.covers_type(event_type)])
-            if len(self._by_type) >= _MAX_TYPES_CACHED:
-                self._by_type.clear()
-            self._by_type[event_type] = index
-        return (rule for rule in index.candidates(envelope) if rule.watch.covers_source(source))
+    def candidates(self, envelope: dict[str, Any]) -> list[CompiledRule]:
+        """Return the rules that may match: they watch its type, source and subject, and their guards let it pass."""
+        return self._lookup.candidates(envelope)
 
     def _load(self, space: Space, former: "RuleSet | None") -> Iterator[CompiledRule]:
         links: dict[int, list[Link]] = {}
@@ -117,18 +82,15 @@ class RuleSet:
                 logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
 
     def _rule(self, rule: Rule, links: tuple[Link, ...], former: "RuleSet | None") -> CompiledRule:
-        rule_type = get_type(rule.type)
         key = (rule.pk, rule.version)
-        if former is not None and key in former._conditions:
-            self._conditions[key] = former._conditions[key]
-        else:
-            self._conditions[key] = compile_condition(rule.condition) if rule.condition.strip() else None
+        looks = former._looks.get(key) if former is not None else None
+        self._looks[key] = watch, condition, guards = looks or _looks(rule)
         return CompiledRule(
             public_id=rule.public_id,
             about={"id": rule.public_id, "name": rule.name},
-            watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
-            condition=self._conditions[key],
-            guards=guards_of(rule.condition),
+            watch=watch,
+            condition=condition,
+            guards=guards,
             links=links,
         )
 
@@ -160,6 +122,15 @@ class RuleSet:
             about={"id": action.public_id, "name": action.name},
             ordering_key=ordering_key,
         )
+
+
+def _looks(rule: Rule) -> Looks:
+    rule_type = get_type(rule.type)
+    return (
+        rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        compile_condition(rule.condition) if rule.condition.strip() else None,
+        guards_of(rule.condition),
+    )
 
 
 def _lost(action: Action) -> Link:
