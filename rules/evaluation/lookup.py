@@ -4,10 +4,11 @@ The rules are divided step by step: by the type that they watch, by source, by s
 each time by what tells most of them apart. Few rules that are left together are looked at one by one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from rules.evaluation.guards import Guards, Path, value_at
+from rules.condition_text import Path
+from rules.evaluation.guards import Guards, value_at
 from rules.topics import TopicTrie, levels_match
 from rules.types.base import Watch
 from spaces.services import OWN_EVENTS
@@ -20,6 +21,7 @@ _MAX_GUARDS: Final = 8  # by which rules are divided, one after the other
 
 Envelope = dict[str, Any]
 Test = Callable[[Envelope], bool]
+Demand = tuple[str | Path, tuple[str, ...]]  # an attribute and its patterns, or a path and its texts
 
 
 class Watcher(Protocol):
@@ -87,7 +89,14 @@ class _Entry(Generic[RuleT]):
         if rule.watch.subjects:
             self.patterns[_SUBJECT] = rule.watch.subjects
         self.guards = rule.guards
+        # How much work it is to divide it.
         self.weight = 1 + sum(map(len, self.patterns.values())) + sum(map(len, self.guards.values()))
+
+    def demands(self, open_names: frozenset[str], settled: frozenset[Path]) -> tuple[Demand, ...]:
+        """Return what has still to be asked of an event."""
+        texts = ((name, tuple(patterns)) for name, patterns in self.patterns.items() if name in open_names)
+        guards = ((path, tuple(sorted(values))) for path, values in self.guards.items() if path not in settled)
+        return (*texts, *guards)
 
 
 def _disjoint(patterns: Sequence[str]) -> Sequence[str]:
@@ -104,14 +113,12 @@ def _disjoint(patterns: Sequence[str]) -> Sequence[str]:
     return exact + [f"{beginning}*" for beginning in beginnings]
 
 
-def _tests(entry: _Entry[Any], open_names: Iterable[str], settled: frozenset[Path]) -> Iterator[Test]:
-    """Yield what has still to be asked of an event."""
-    for name in open_names:
-        if name in entry.patterns:
-            yield _subject_test(entry.patterns[name]) if name == _SUBJECT else _text_test(name, entry.patterns[name])
-    for path, values in entry.guards.items():
-        if path not in settled:
-            yield _guard_test(path, values)
+def _test(demand: Demand) -> Test:
+    """Return what is asked of an event for this demand."""
+    name, wanted = demand
+    if isinstance(name, tuple):
+        return _guard_test(name, frozenset(wanted))
+    return _subject_test(wanted) if name == _SUBJECT else _text_test(name, wanted)
 
 
 def _text_test(name: str, patterns: Sequence[str]) -> Test:
@@ -153,27 +160,27 @@ class _Part(Protocol[RuleT]):
 
 
 class _Few(Generic[RuleT]):
-    """Rules that are looked at one by one."""
+    """Rules that are looked at one by one; those that demand the same, together."""
 
     __slots__ = ("_asked", "_sure")
 
     def __init__(self, entries: Iterable[_Entry[RuleT]], open_names: frozenset[str], settled: frozenset[Path]) -> None:
-        self._sure: list[RuleT] = []
-        self._asked: list[tuple[RuleT, tuple[Test, ...]]] = []
+        alike: dict[Any, list[_Entry[RuleT]]] = {}
         for entry in entries:
-            if tests := tuple(_tests(entry, [name for name in _TEXTS if name in open_names], settled)):
-                self._asked.append((entry.rule, tests))
-            else:
-                self._sure.append(entry.rule)
+            alike.setdefault(entry.demands(open_names, settled), []).append(entry)
+        self._sure: list[RuleT] = [entry.rule for entry in alike.pop((), ())]
+        self._asked: list[tuple[tuple[Test, ...], list[RuleT]]] = [
+            (tuple(map(_test, demands)), [entry.rule for entry in same]) for demands, same in alike.items()
+        ]
 
     def collect(self, envelope: Envelope, found: list[RuleT]) -> None:
         found += self._sure
-        for rule, tests in self._asked:
+        for tests, rules in self._asked:
             for test in tests:
                 if not test(envelope):
                     break
             else:
-                found.append(rule)
+                found += rules
 
 
 class _ByText(Generic[RuleT]):

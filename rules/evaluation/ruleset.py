@@ -3,8 +3,8 @@
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from actions.models import Action
 from actions.policy import COLUMNS, policy_of
@@ -13,7 +13,7 @@ from actions.services.deliveries import Target
 from actions.services.params import compile_ordering_key
 from actions.templating import CompiledParams
 from connectors.models import Connector
-from rules.conditions import Condition, ConditionError, compile_condition
+from rules.conditions import Condition
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
@@ -23,6 +23,8 @@ from spaces.errors import InvalidInput
 from spaces.models import Space
 
 logger = logging.getLogger(__name__)
+
+_MAX_NAMED: Final = 500  # rules in one query by their keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,12 @@ class CompiledRule:
     watch: Watch
     condition: Condition | None
     guards: Guards
-    links: tuple[Link, ...]
+    links: tuple[Link, ...] = ()
 
 
-Looks = tuple[Watch, Condition | None, Guards]  # what a rule makes of an event
-AllLooks = dict[tuple[int, int], Looks]  # by rule and version
+AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
+
+
 Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
 AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
 
@@ -61,38 +64,22 @@ class RuleSet:
         """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
         self.revision = space.config_revision
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
-        self._looks: AllLooks = {}
+        self._rules: AllRules = {}
         self._templates: AllTemplates = {}
-        self._lookup = Lookup(list(self._load(space, former)))
+        self._load(space, former)
+        self._lookup = Lookup(list(self._rules.values()))
 
     def candidates(self, envelope: dict[str, Any]) -> list[CompiledRule]:
         """Return the rules that may match: they watch its type, source and subject, and their guards let it pass."""
         return self._lookup.candidates(envelope)
 
-    def _load(self, space: Space, former: "RuleSet | None") -> Iterator[CompiledRule]:
+    def _load(self, space: Space, former: "RuleSet | None") -> None:
         links: dict[int, list[Link]] = {}
         enabled = RuleAction.objects.filter(rule__space=space, rule__enabled=True, action__enabled=True)
         for link in enabled.select_related("action__connector").order_by("id"):
             links.setdefault(link.rule_id, []).append(self._link(link, former))
-        for rule in Rule.objects.filter(space=space, enabled=True).order_by("id"):
-            try:
-                yield self._rule(rule, tuple(links.get(rule.pk, ())), former)
-            except (UnknownRuleType, ConditionError, ValueError) as error:
-                # It was checked when it was saved: only a changed installation can bring this about.
-                logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
-
-    def _rule(self, rule: Rule, links: tuple[Link, ...], former: "RuleSet | None") -> CompiledRule:
-        key = (rule.pk, rule.version)
-        looks = former._looks.get(key) if former is not None else None
-        self._looks[key] = watch, condition, guards = looks or _looks(rule)
-        return CompiledRule(
-            public_id=rule.public_id,
-            about={"id": rule.public_id, "name": rule.name},
-            watch=watch,
-            condition=condition,
-            guards=guards,
-            links=links,
-        )
+        for key, rule in _rules(space, former._rules if former is not None else {}):
+            self._rules[key] = replace(rule, links=tuple(links.get(key[0], ())))
 
     def _link(self, link: RuleAction, former: "RuleSet | None") -> Link:
         action, connector = link.action, link.action.connector
@@ -124,12 +111,33 @@ class RuleSet:
         )
 
 
-def _looks(rule: Rule) -> Looks:
+def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
+    """Yield the enabled rules of the space without their links; what is known is not read again."""
+    enabled = Rule.objects.filter(space=space, enabled=True).order_by("id")
+    changed: set[int] = set()
+    for key in enabled.values_list("pk", "version"):
+        if key in known:
+            yield key, known[key]
+        else:
+            changed.add(key[0])
+    for rule in enabled if len(changed) > _MAX_NAMED else enabled.filter(pk__in=changed):
+        if rule.pk not in changed:
+            continue
+        try:
+            yield (rule.pk, rule.version), _compiled(rule)
+        except (UnknownRuleType, ValueError) as error:
+            # It was checked when it was saved: only a changed installation can bring this about.
+            logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
+
+
+def _compiled(rule: Rule) -> CompiledRule:
     rule_type = get_type(rule.type)
-    return (
-        rule_type.watch(rule_type.params_model.model_validate(rule.params)),
-        compile_condition(rule.condition) if rule.condition.strip() else None,
-        guards_of(rule.condition),
+    return CompiledRule(
+        public_id=rule.public_id,
+        about={"id": rule.public_id, "name": rule.name},
+        watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        condition=Condition(rule.condition) if rule.condition.strip() else None,
+        guards=guards_of(rule.condition),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.conditions import MAX_REASON_LENGTH, ConditionError, Match, bind, compile_condition
+from rules.conditions import MAX_REASON_LENGTH, Condition, ConditionError, Match, bind, compile_condition
 
 EVENT: dict[str, Any] = {
     "id": "e-1",
@@ -181,6 +181,12 @@ def test_a_pattern_that_re2_cannot_run_is_refused_when_saved(text: str, column: 
     with pytest.raises(ConditionError, match="Invalid regular expression") as caught:
         compile_condition(text)
     assert caught.value.column == column
+
+
+def test_what_compiles_no_more_fails_with_its_place() -> None:
+    match = Condition("event.x == 1 &&\n  nothing").evaluate(bind(EVENT))
+    assert (match.matched, match.is_failure) == (False, True)
+    assert match.reason == "Line 2, column 3: “nothing” is not known here; everything starts at “event”."
 
 
 def test_a_pattern_in_plain_text_is_no_pattern() -> None:
