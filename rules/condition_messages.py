@@ -58,7 +58,7 @@ def _unknown_name(name: str, here: str, line: int, column: int) -> ConditionErro
     head = name.removesuffix(fields.rpartition(".")[2]).removesuffix(".")
     if fields and here[: column - 1].endswith(head):
         column -= len(head)
-    return ConditionError(f"“{root}” is not known here; everything starts at “event”.", line, column)
+    return ConditionError(f"“{root}” is not known here; everything starts at “event” or “now”.", line, column)
 
 
 def _syntax_error(detail: str) -> str:

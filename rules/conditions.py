@@ -1,14 +1,16 @@
 """Conditions: CEL expressions over one event, checked when saved and bounded when run.
 
-The language is https://github.com/google/cel-spec with one variable, ``event``, and the extensions ``math`` and
-``optional`` (``event.data.?site.orValue("")``). What could use memory without end is left out: the string
-extension, ``map()``, ``filter()`` and ``bytes()``; ``+`` is rationed, since it also joins texts.
+The language is https://github.com/google/cel-spec with the variables ``event`` and ``now``, the extensions ``math`` and
+``optional`` (``event.data.?site.orValue("")``), and the functions of rules.condition_functions. What could use memory
+without end is left out: the library's string extension, ``map()``, ``filter()`` and ``bytes()``; ``+`` is rationed,
+since it also joins texts.
 
 Env, Condition and its program are safe to share between threads; a Bound belongs to one thread.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ import orjson
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional
 
+from rules.condition_functions import FUNCTIONS, NAMES, Function, begin
 from rules.condition_messages import ConditionError, compile_error, explain, sentence, type_names
 from rules.condition_text import Token, called, paths_of, position, tokens_of
 
@@ -35,10 +38,30 @@ stdlib:
   exclude_functions:
     - name: bytes
 """
+_KINDS = {
+    "string": cel.Type.STRING,
+    "int": cel.Type.INT,
+    "bool": cel.Type.BOOL,
+    "list": cel.Type.List(cel.Type.STRING),
+}
+
+
+def _declared(function: Function) -> cel.FunctionDecl:
+    overload = cel.Overload(
+        f"switchyard_{function.name}",
+        _KINDS[function.gives],
+        [_KINDS[kind] for kind in function.takes],
+        function.is_method,
+        function.call,
+    )
+    return cel.FunctionDecl(function.name, [overload])
+
+
 _ENV = cel.NewEnv(
     config=cel.NewEnvConfigFromYaml(_CONFIG),
-    variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)},
+    variables={"event": cel.Type.Map(cel.Type.STRING, cel.Type.DYN), "now": cel.Type.TIMESTAMP},
     extensions=[ext_math.ExtMath(), ext_optional.ExtOptional()],
+    functions=[_declared(function) for function in FUNCTIONS],
 )
 
 
@@ -73,11 +96,19 @@ NOT_MATCHED = Match(False)
 class Bound:
     """An event, converted once for all the conditions that look at it."""
 
-    __slots__ = ("activation", "event")
+    __slots__ = ("_timed", "activation", "event")
 
     def __init__(self, event: dict[str, Any]) -> None:
         self.event = event
         self.activation = _ENV.Activation({"event": event})
+        self._timed: cel.Activation | None = None
+
+    @property
+    def timed(self) -> cel.Activation:
+        """The event with ``now``, which is one time for all conditions; few of them ask for it."""
+        if self._timed is None:
+            self._timed = _ENV.Activation({"event": self.event, "now": datetime.now(UTC)})
+        return self._timed
 
 
 def bind(event: Mapping[str, Any]) -> Bound:
@@ -115,20 +146,25 @@ def _text(value: Any) -> str:
     return text.encode(errors="replace").decode()
 
 
+_NOT_PLAIN = NAMES | {"now"}
+
+
 class Condition:
     """A condition that was checked. It is compiled when it first meets an event: a worker that starts has thousands."""
 
-    __slots__ = ("_program", "text")
+    __slots__ = ("_is_plain", "_program", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._program: cel.Expression | None = None
+        self._is_plain = True  # without ``now`` and functions of ours
 
     def evaluate(self, bound: Bound) -> Match:
         """Return whether the event matches. Never raises: an error is "did not match", with its reason."""
         try:
+            program = self._program or self._compile()
             # The program yields a boolean or an error, which is text here.
-            value = (self._program or self._compile()).eval(bound.activation).value()
+            value = program.eval(bound.activation if self._is_plain else self._begun(bound)).value()
         except RuntimeError as error:
             value = str(error)
         if value is True:
@@ -137,7 +173,12 @@ class Condition:
             return NOT_MATCHED
         return Match(False, partial(self._why_not, value, bound.event), value)
 
+    def _begun(self, bound: Bound) -> cel.Activation:
+        begin()
+        return bound.timed
+
     def _compile(self) -> cel.Expression:
+        self._is_plain = all(token.text not in _NOT_PLAIN for token in tokens_of(self.text))
         # Reading a null or optional result of this library corrupts the interpreter's None or raises, so every program
         # is wrapped to yield a boolean or an error. The line break ends a trailing comment.
         self._program = _ENV.compile(f"({_expression(self.text)}\n) ? true : false")
@@ -174,7 +215,7 @@ def compile_condition(text: str) -> Condition:
     if result not in ("BOOL", "DYN"):
         raise ConditionError(f"The condition gives {type_names(result.lower())}, not true or false.")
     _check_size(tokens, text)
-    _check_patterns(tokens, text)
+    _check_literals(tokens, text)
     return Condition(text)
 
 
@@ -195,15 +236,36 @@ def _check_size(tokens: list[Token], text: str) -> None:
         raise ConditionError(fault, *position(text, additions[MAX_ADDITIONS].start))
 
 
-def _check_patterns(tokens: list[Token], text: str) -> None:
-    """Refuse a regular expression that RE2 cannot run, where it is written out: ``.matches("…")``."""
+# What is tried with a text that is written out, by the function that it is the first or only argument of.
+_TIME = 'timestamp("2026-01-01T00:00:00Z")'
+_TRIALS = {
+    "matches": '"".matches({})',
+    "timestamp": "timestamp({0}) == timestamp({0})",
+    "duration": "duration({0}) == duration({0})",
+    "topic_matches": 'topic_matches({}, "")',
+    "cidr": 'cidr({}, "::")',
+    **{
+        f"get{part}": f"{_TIME}.get{part}({{}}) == 0"
+        for part in (
+            *("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear"),
+            *("Hours", "Minutes", "Seconds", "Milliseconds"),
+        )
+    },
+}
+_WITH_MORE = {"topic_matches", "cidr"}  # arguments, of which the text is the first
+
+
+def _check_literals(tokens: Sequence[Token], text: str) -> None:
+    """Refuse a pattern, time, filter or network that cannot be, where it is written out: ``.matches("…")``."""
     calls: list[str] = []
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if token.text == "(":
             calls.append(before.text)
         elif token.text == ")" and calls:
             calls.pop()
-        elif token.kind == "string" and calls[-1:] == ["matches"] and before.text in "(," and after.text == ")":
-            fault = _ENV.compile(f'"".matches({token.text})').eval().value()
-            if isinstance(fault, str):
-                raise ConditionError(sentence(fault), *position(text, token.start))
+        elif token.kind == "string" and calls and calls[-1] in _TRIALS and before.text in "(,":
+            name = calls[-1]
+            if (before.text == "(" and after.text == ",") if name in _WITH_MORE else after.text == ")":
+                fault = _ENV.compile(_TRIALS[name].format(token.text)).eval().value()
+                if isinstance(fault, str):
+                    raise ConditionError(sentence(fault), *position(text, token.start))
