@@ -30,6 +30,13 @@ class Function(NamedTuple):
     is_method: bool
     call: Callable[..., Any]
 
+    @property
+    def usage(self) -> str:
+        """How it is called, such as ``string.split(string)``."""
+        takes = list(self.takes)
+        on = f"{takes.pop(0)}." if self.is_method else ""
+        return f"{on}{self.name}({', '.join(takes)})"
+
 
 class _Allowance(threading.local):
     """What the present evaluation of a thread may still go through."""
@@ -122,4 +129,4 @@ FUNCTIONS: Final = (
     Function("topic_matches", ["string", "string"], "bool", False, _topic_matches),
     Function("cidr", ["string", "string"], "bool", False, _cidr),
 )
-NAMES: Final = frozenset(function.name for function in FUNCTIONS)
+BY_NAME: Final = {function.name: function for function in FUNCTIONS}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rules.condition_functions import BY_NAME
 from rules.condition_text import Path, Token, called, position
 
 
@@ -28,8 +29,15 @@ _PLAIN = {
     "overloads found": "A value that must be true or false is neither.",
     "Iteration budget": "The iteration budget is exceeded: the loops go round too often for this event.",
 }
-_TYPES = re.compile(r"int64|uint64|null_type|dyn")
-_TYPE_NAMES = {"int64": "int", "uint64": "uint", "null_type": "null", "dyn": "any"}
+_TYPES = re.compile(r"int64|uint64|null_type|dyn|google\.protobuf\.(?:Timestamp|Duration)")
+_TYPE_NAMES = {
+    "int64": "int",
+    "uint64": "uint",
+    "null_type": "null",
+    "dyn": "any",
+    "google.protobuf.Timestamp": "timestamp",
+    "google.protobuf.Duration": "duration",
+}
 
 
 def compile_error(message: str, tokens: Sequence[Token], text: str) -> ConditionError:
@@ -52,6 +60,9 @@ def compile_error(message: str, tokens: Sequence[Token], text: str) -> Condition
 
 def _unknown_name(name: str, here: str, line: int, column: int) -> ConditionError:
     if here[column - 1 : column] == "(":
+        if name in BY_NAME:
+            fault = f"{name}() takes something else: it is called as {BY_NAME[name].usage}."
+            return ConditionError(fault, line, column - len(name))
         return ConditionError(f"There is no function {name}().", line, column - len(name))
     # The library points at the last dot of a.b.c; the unknown name is a.
     root, _, fields = name.partition(".")
@@ -83,7 +94,7 @@ def _not_expected(sign: str) -> str:
 
 def _no_overload(operation: str, types: str) -> str:
     """Say that an operator such as ``_?_:_``, ``@in`` or ``startsWith`` has no meaning for these types."""
-    sign = operation.strip("_@").replace("_", " ")
+    sign = operation.strip("_@").replace("_", " ") if operation[0] in "_@" else operation
     names = type_names(types)
     hint = " Convert one with double(…) or int(…)." if set(names.split(", ")) == {"int", "double"} else ""
     return f"“{sign}” does not work with ({names}).{hint}"

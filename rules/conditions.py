@@ -18,7 +18,7 @@ import orjson
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional
 
-from rules.condition_functions import FUNCTIONS, NAMES, Function, begin
+from rules.condition_functions import BY_NAME, FUNCTIONS, Function, begin
 from rules.condition_messages import ConditionError, compile_error, explain, sentence, type_names
 from rules.condition_text import Token, called, paths_of, position, tokens_of
 
@@ -146,7 +146,7 @@ def _text(value: Any) -> str:
     return text.encode(errors="replace").decode()
 
 
-_NOT_PLAIN = NAMES | {"now"}
+_NOT_PLAIN = {*BY_NAME, "now"}
 
 
 class Condition:
@@ -207,6 +207,7 @@ def compile_condition(text: str) -> Condition:
     if unfit := re.search("[\x00\ud800-\udfff]", text):
         raise ConditionError("This character is not allowed.", *position(text, unfit.start()))
     tokens = list(tokens_of(text))
+    begin()
     try:
         program = _ENV.compile(_expression(text))
     except RuntimeError as error:
