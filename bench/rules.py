@@ -60,7 +60,7 @@ def main() -> int:
         print(machine())
         print(
             f"Medians of {options.repeats} times {EVENTS:,} events. {CAN_MATCH} rules can match an event, 1 does. "
-            "first: to load and compile all rules, again: after a change of one; in seconds.\n"
+            "first: to read all rules and build the index, again: after a change of one; in seconds.\n"
         )
         many = f"{options.rules:,} rules"
         print(

@@ -42,7 +42,8 @@ class Lookup(Generic[RuleT]):
 
     def __init__(self, rules: Sequence[RuleT]) -> None:
         named = [_Entry(rule) for rule in rules if rule.watch.event_types]
-        others = [_Entry(rule) for rule in rules if not rule.watch.event_types]
+        # Without types a watch covers all that come in, or nothing at all.
+        others = [_Entry(rule) for rule in rules if not rule.watch.event_types and rule.watch.covers_type("")]
         work = _Work(_ROUNDS * sum(entry.weight for entry in (*named, *others)))
         self._by_name = _divided(named, frozenset(_TEXTS), work)
         self._others = _divided(others, frozenset(_TEXTS), work)

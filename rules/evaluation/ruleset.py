@@ -74,15 +74,19 @@ class RuleSet:
         return self._lookup.candidates(envelope)
 
     def _load(self, space: Space, former: "RuleSet | None") -> None:
-        links: dict[int, list[Link]] = {}
         enabled = RuleAction.objects.filter(rule__space=space, rule__enabled=True, action__enabled=True)
-        for link in enabled.select_related("action__connector").order_by("id"):
-            links.setdefault(link.rule_id, []).append(self._link(link, former))
+        actions = Action.objects.filter(pk__in=enabled.values("action_id")).select_related("connector")
+        by_action = {action.pk: self._link(action, former) for action in actions}
+        links: dict[int, list[Link]] = {}
+        # Rows, not instances: most spaces have far fewer actions than links.
+        for rule_id, action_id in enabled.order_by("id").values_list("rule_id", "action_id"):
+            if action_id in by_action:
+                links.setdefault(rule_id, []).append(by_action[action_id])
         for key, rule in _rules(space, former._rules if former is not None else {}):
             self._rules[key] = replace(rule, links=tuple(links.get(key[0], ())))
 
-    def _link(self, link: RuleAction, former: "RuleSet | None") -> Link:
-        action, connector = link.action, link.action.connector
+    def _link(self, action: Action, former: "RuleSet | None") -> Link:
+        connector = action.connector
         if connector is None:
             return _lost(action)
         key = (action.pk, action.version, connector.version)

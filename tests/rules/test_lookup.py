@@ -84,6 +84,18 @@ def test_the_lookup_finds_what_asking_every_rule_finds_and_each_once(
             assert sorted(map(id, candidates)) == sorted(map(id, wanted))
 
 
+class Nothing(Watch):
+    """Covers no event."""
+
+    def covers_type(self, event_type: str) -> bool:
+        return False
+
+
+def test_a_rule_that_watches_nothing_is_never_found() -> None:
+    found = Lookup([Ruled(Nothing()), *(Ruled(Nothing((), ("s",))) for _ in range(20))])
+    assert found.candidates({"type": "t", "source": "s"}) == []
+
+
 _KINDS: list[Callable[[int], Ruled]] = [
     lambda kind: Ruled(Watch((f"type{kind}",))),
     lambda kind: Ruled(Watch((f"type{kind}.*", "other"))),
