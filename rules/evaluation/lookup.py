@@ -4,6 +4,7 @@ The rules are divided step by step: by the type that they watch, by source, by s
 each time by what tells most of them apart. Few rules that are left together are looked at one by one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -15,8 +16,10 @@ from spaces.services import OWN_EVENTS
 
 # Looking at a rule costs some 0.2 µs for each thing that it demands, a division 1 µs.
 _FEW: Final = 12
-# Rules with long lists would make divisions of divisions of all of them: they are gone through as often as this.
+# Rules with long lists would make divisions of divisions of all of them: they are gone through as often as this, and
+# beyond what two rounds take, so many things that they demand are looked at, which takes about a second.
 _ROUNDS: Final = 32
+_MOST: Final = 1_000_000
 _MAX_GUARDS: Final = 8  # by which rules are divided, one after the other
 
 Envelope = dict[str, Any]
@@ -41,10 +44,12 @@ class Lookup(Generic[RuleT]):
     """Finds the rules whose types, sources, subjects and guards all let an event pass."""
 
     def __init__(self, rules: Sequence[RuleT]) -> None:
-        named = [_Entry(rule) for rule in rules if rule.watch.event_types]
+        made: dict[Demand, Test] = {}
+        named = [_Entry(rule, made) for rule in rules if rule.watch.event_types]
         # Without types a watch covers all that come in, or nothing at all.
-        others = [_Entry(rule) for rule in rules if not rule.watch.event_types and rule.watch.covers_type("")]
-        work = _Work(_ROUNDS * sum(entry.weight for entry in (*named, *others)))
+        others = [_Entry(rule, made) for rule in rules if not rule.watch.event_types and rule.watch.covers_type("")]
+        weight = sum(entry.weight for entry in (*named, *others))
+        work = _Work(min(_ROUNDS * weight, 2 * weight + _MOST))
         self._by_name = _divided(named, frozenset(_TEXTS), work)
         self._others = _divided(others, frozenset(_TEXTS), work)
 
@@ -79,9 +84,10 @@ _TEXTS: Final = (_TYPE, _SOURCE, _SUBJECT)
 class _Entry(Generic[RuleT]):
     """A rule with what it demands: patterns by attribute, of which one has to fit, and its guards."""
 
-    __slots__ = ("guards", "patterns", "rule", "weight")
+    __slots__ = ("_made", "_tests", "guards", "patterns", "rule", "weight")
 
-    def __init__(self, rule: RuleT) -> None:
+    def __init__(self, rule: RuleT, made: dict[Demand, Test]) -> None:
+        """``made`` has the tests of all rules: those that demand the same share one."""
         self.rule = rule
         self.patterns: dict[str, Sequence[str]] = {}
         for name, patterns in ((_TYPE, rule.watch.event_types), (_SOURCE, rule.watch.sources)):
@@ -90,14 +96,25 @@ class _Entry(Generic[RuleT]):
         if rule.watch.subjects:
             self.patterns[_SUBJECT] = rule.watch.subjects
         self.guards = rule.guards
+        self._made = made
+        self._tests: dict[str | Path, Test] = {}
         # How much work it is to divide it.
         self.weight = 1 + sum(map(len, self.patterns.values())) + sum(map(len, self.guards.values()))
 
-    def demands(self, open_names: frozenset[str], settled: frozenset[Path]) -> tuple[Demand, ...]:
+    def tests(self, open_names: frozenset[str], settled: frozenset[Path]) -> tuple[Test, ...]:
         """Return what has still to be asked of an event."""
-        texts = ((name, tuple(patterns)) for name, patterns in self.patterns.items() if name in open_names)
-        guards = ((path, tuple(sorted(values))) for path, values in self.guards.items() if path not in settled)
+        texts = (self._test(name) for name in self.patterns if name in open_names)
+        guards = (self._test(path) for path in self.guards if path not in settled)
         return (*texts, *guards)
+
+    def _test(self, name: str | Path) -> Test:
+        if name not in self._tests:
+            wanted = self.patterns[name] if isinstance(name, str) else sorted(self.guards[name])
+            demand = (name, tuple(wanted))
+            if demand not in self._made:
+                self._made[demand] = _test(demand)
+            self._tests[name] = self._made[demand]
+        return self._tests[name]
 
 
 def _disjoint(patterns: Sequence[str]) -> Sequence[str]:
@@ -131,6 +148,8 @@ def _text_test(name: str, patterns: Sequence[str]) -> Test:
 
 
 def _subject_test(filters: Sequence[str]) -> Test:
+    if len(filters) > _FEW:
+        return _many_subjects_test(filters)
     wanted = [topic_filter.split("/") for topic_filter in filters]
 
     def test(envelope: Envelope) -> bool:
@@ -138,6 +157,18 @@ def _subject_test(filters: Sequence[str]) -> Test:
             return False
         levels = subject.split("/")
         return any(levels_match(each, levels) for each in wanted)
+
+    return test
+
+
+def _many_subjects_test(filters: Sequence[str]) -> Test:
+    trie: TopicTrie[str] | None = None
+
+    def test(envelope: Envelope) -> bool:
+        nonlocal trie
+        if trie is None:  # most of thousands are never asked
+            trie = TopicTrie((each, each) for each in filters)
+        return any(trie.of(envelope.get(_SUBJECT, "")))
 
     return test
 
@@ -166,13 +197,11 @@ class _Few(Generic[RuleT]):
     __slots__ = ("_asked", "_sure")
 
     def __init__(self, entries: Iterable[_Entry[RuleT]], open_names: frozenset[str], settled: frozenset[Path]) -> None:
-        alike: dict[Any, list[_Entry[RuleT]]] = {}
+        alike: dict[tuple[Test, ...], list[RuleT]] = {}
         for entry in entries:
-            alike.setdefault(entry.demands(open_names, settled), []).append(entry)
-        self._sure: list[RuleT] = [entry.rule for entry in alike.pop((), ())]
-        self._asked: list[tuple[tuple[Test, ...], list[RuleT]]] = [
-            (tuple(map(_test, demands)), [entry.rule for entry in same]) for demands, same in alike.items()
-        ]
+            alike.setdefault(entry.tests(open_names, settled), []).append(entry.rule)
+        self._sure = alike.pop((), [])
+        self._asked = list(alike.items())
 
     def collect(self, envelope: Envelope, found: list[RuleT]) -> None:
         found += self._sure
@@ -327,14 +356,17 @@ def _by_pattern(entries: list[_Entry[RuleT]], name: str) -> tuple[_Keys[RuleT], 
 
 
 def _by_guard(entries: list[_Entry[RuleT]], settled: frozenset[Path]) -> tuple[_Keys[RuleT], list[_Entry[RuleT]]]:
-    """Return the rules by one guard of each: of its open ones that which tells most of them apart."""
+    """Return the rules by one guard of each: of its open ones that which the fewest share."""
     if len(settled) >= _MAX_GUARDS:
         return {}, entries
-    spread: dict[Path, set[str]] = {}
-    for entry in entries:
-        for path, values in entry.guards.items():
-            if path not in settled:
-                spread.setdefault(path, set()).update(values)
+    # How many rules demand the same text at the same path.
+    alike = Counter(
+        (path, value)
+        for entry in entries
+        for path, values in entry.guards.items()
+        if path not in settled
+        for value in values
+    )
     keys: _Keys[RuleT] = {}
     rest: list[_Entry[RuleT]] = []
     for entry in entries:
@@ -342,7 +374,7 @@ def _by_guard(entries: list[_Entry[RuleT]], settled: frozenset[Path]) -> tuple[_
         if not paths:
             rest.append(entry)
             continue
-        path = max(paths, key=lambda path: len(spread[path]))
+        path = min(paths, key=lambda path: max(alike[path, value] for value in entry.guards[path]))
         for value in entry.guards[path]:
             keys.setdefault((path, value), []).append(entry)
     return keys, rest

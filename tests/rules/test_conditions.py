@@ -134,7 +134,13 @@ def _deep(levels: int) -> dict[str, Any]:
     ],
     ids=lambda value: str(type(value).__name__),
 )
-@pytest.mark.parametrize("text", ["event.x == 1", "event.x > 5", "event.y == 2", "event == event"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("event.x == 1", "event.x > 5", "event.y == 2", "event == event", "event.x.trim() == event.y"),
+        *('cidr("10.0.0.0/8", event.x)', 'topic_matches("#", event.x)', 'event.x.split(event.x) == [""]'),
+    ],
+)
 def test_no_event_makes_a_condition_raise(text: str, value: Any) -> None:
     match = compile_condition(text).evaluate(bind({"x": value, "y": 2}))
     assert isinstance(match.matched, bool)
