@@ -22,9 +22,7 @@ from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS
 from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
 
-_CONDITION_HELP = (
-    "CEL over the event, such as event.data.temperature > 30.0. Empty: every event of the types and sources above."
-)
+_CONDITION_HELP = "CEL over the event, such as event.data.temperature > 30.0. Empty: every event of the above."
 
 
 class RuleForm(TypedForm):

@@ -7,10 +7,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from rules.conditions import Token, tokens_of
+from rules.condition_text import Path, Token, tokens_of
 
-Path = tuple[str, ...]  # below ``event``, such as ("data", "site")
-Guards = dict[Path, frozenset[str]]  # each path must hold one of its texts
+Guards = dict[Path, frozenset[str]]  # each path below ``event``, such as ("data", "site"), must hold one of its texts
 
 _OPEN: Final = frozenset("([{")
 _CLOSE: Final = frozenset(")]}")
@@ -22,6 +21,8 @@ def guards_of(condition: str) -> Guards:
     In CEL ``false && x`` is false even where x is an error, so one such part that fails decides against the whole.
     """
     guards: Guards = {}
+    if '"' not in condition and "'" not in condition:
+        return guards
     for part in _conjuncts(list(tokens_of(condition))):
         if guard := _guard(part):
             guards.setdefault(*guard)

@@ -159,7 +159,7 @@ def _plan(event_ids: list[int]) -> _Plan:
     sets = rule_sets.of({event.space_id for event in events})
     for event in events:
         try:
-            plan.deliveries.extend(_match(event, sets[event.space_id]))
+            plan.deliveries.extend(match_event(event, sets[event.space_id]))
         except Exception as error:
             # Whatever it is about this event, the ones behind it must go on.
             logger.exception("Event %d could not be evaluated.", event.id)
@@ -167,7 +167,8 @@ def _plan(event_ids: list[int]) -> _Plan:
     return plan
 
 
-def _match(event: StoredEvent, rules: RuleSet) -> list[Planned]:
+def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
+    """Return the deliveries of the rules that the event meets."""
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None

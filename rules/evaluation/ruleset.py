@@ -1,9 +1,9 @@
-"""The rules of a space, compiled once per version, indexed by event type and by what their conditions demand."""
+"""The rules of a space, compiled once per version."""
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from actions.models import Action
@@ -13,8 +13,9 @@ from actions.services.deliveries import Target
 from actions.services.params import compile_ordering_key
 from actions.templating import CompiledParams
 from connectors.models import Connector
-from rules.conditions import Condition, ConditionError, compile_condition
-from rules.evaluation.guards import Guards, Path, guards_of, value_at
+from rules.conditions import Condition
+from rules.evaluation.guards import Guards, guards_of
+from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
@@ -23,7 +24,7 @@ from spaces.models import Space
 
 logger = logging.getLogger(__name__)
 
-_MAX_TYPES_CACHED: Final = 10_000
+_MAX_NAMED: Final = 500  # rules in one query by their keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Link:
     ordering_key: CompiledParams | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
     """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
 
@@ -46,37 +47,12 @@ class CompiledRule:
     watch: Watch
     condition: Condition | None
     guards: Guards
-    links: tuple[Link, ...]
+    links: tuple[Link, ...] = ()
 
 
-class _Index:
-    """Rules that watch one event type, found by what they demand of the event."""
-
-    def __init__(self, rules: Sequence[CompiledRule]) -> None:
-        spread: dict[Path, set[str]] = {}
-        for rule in rules:
-            for path, values in rule.guards.items():
-                spread.setdefault(path, set()).update(values)
-        self._unguarded: list[CompiledRule] = []
-        self._guarded: dict[Path, dict[str, list[CompiledRule]]] = {}
-        for rule in rules:
-            if not rule.guards:
-                self._unguarded.append(rule)
-                continue
-            # The path with the most different values among all rules tells most of them apart.
-            path = max(rule.guards, key=lambda path: len(spread[path]))
-            for value in rule.guards[path]:
-                self._guarded.setdefault(path, {}).setdefault(value, []).append(rule)
-
-    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
-        yield from self._unguarded
-        for path, by_value in self._guarded.items():
-            value = value_at(envelope, path)
-            if type(value) is str:
-                yield from by_value.get(value, ())
+AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
 
 
-Conditions = dict[tuple[int, int], Condition | None]  # by rule and version
 Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
 AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
 
@@ -88,52 +64,29 @@ class RuleSet:
         """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
         self.revision = space.config_revision
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
-        self._conditions: Conditions = {}
+        self._rules: AllRules = {}
         self._templates: AllTemplates = {}
-        self._rules = list(self._load(space, former))
-        self._by_type: dict[str, _Index] = {}
+        self._load(space, former)
+        self._lookup = Lookup(list(self._rules.values()))
 
-    def candidates(self, envelope: dict[str, Any]) -> Iterator[CompiledRule]:
-        """Yield the rules that may match the event: they watch its type and source, and their guards let it pass."""
-        event_type, source = envelope["type"], envelope["source"]
-        index = self._by_type.get(event_type)
-        if index is None:
-            index = _Index([rule for rule in self._rules if rule.watch.covers_type(event_type)])
-            if len(self._by_type) >= _MAX_TYPES_CACHED:
-                self._by_type.clear()
-            self._by_type[event_type] = index
-        return (rule for rule in index.candidates(envelope) if rule.watch.covers_source(source))
+    def candidates(self, envelope: dict[str, Any]) -> list[CompiledRule]:
+        """Return the rules that may match: they watch its type, source and subject, and their guards let it pass."""
+        return self._lookup.candidates(envelope)
 
-    def _load(self, space: Space, former: "RuleSet | None") -> Iterator[CompiledRule]:
-        links: dict[int, list[Link]] = {}
+    def _load(self, space: Space, former: "RuleSet | None") -> None:
         enabled = RuleAction.objects.filter(rule__space=space, rule__enabled=True, action__enabled=True)
-        for link in enabled.select_related("action__connector").order_by("id"):
-            links.setdefault(link.rule_id, []).append(self._link(link, former))
-        for rule in Rule.objects.filter(space=space, enabled=True).order_by("id"):
-            try:
-                yield self._rule(rule, tuple(links.get(rule.pk, ())), former)
-            except (UnknownRuleType, ConditionError, ValueError) as error:
-                # It was checked when it was saved: only a changed installation can bring this about.
-                logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
+        actions = Action.objects.filter(pk__in=enabled.values("action_id")).select_related("connector")
+        by_action = {action.pk: self._link(action, former) for action in actions}
+        links: dict[int, list[Link]] = {}
+        # Rows, not instances: most spaces have far fewer actions than links.
+        for rule_id, action_id in enabled.order_by("id").values_list("rule_id", "action_id"):
+            if action_id in by_action:
+                links.setdefault(rule_id, []).append(by_action[action_id])
+        for key, rule in _rules(space, former._rules if former is not None else {}):
+            self._rules[key] = replace(rule, links=tuple(links.get(key[0], ())))
 
-    def _rule(self, rule: Rule, links: tuple[Link, ...], former: "RuleSet | None") -> CompiledRule:
-        rule_type = get_type(rule.type)
-        key = (rule.pk, rule.version)
-        if former is not None and key in former._conditions:
-            self._conditions[key] = former._conditions[key]
-        else:
-            self._conditions[key] = compile_condition(rule.condition) if rule.condition.strip() else None
-        return CompiledRule(
-            public_id=rule.public_id,
-            about={"id": rule.public_id, "name": rule.name},
-            watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
-            condition=self._conditions[key],
-            guards=guards_of(rule.condition),
-            links=links,
-        )
-
-    def _link(self, link: RuleAction, former: "RuleSet | None") -> Link:
-        action, connector = link.action, link.action.connector
+    def _link(self, action: Action, former: "RuleSet | None") -> Link:
+        connector = action.connector
         if connector is None:
             return _lost(action)
         key = (action.pk, action.version, connector.version)
@@ -160,6 +113,36 @@ class RuleSet:
             about={"id": action.public_id, "name": action.name},
             ordering_key=ordering_key,
         )
+
+
+def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
+    """Yield the enabled rules of the space without their links; what is known is not read again."""
+    enabled = Rule.objects.filter(space=space, enabled=True).order_by("id")
+    changed: set[int] = set()
+    for key in enabled.values_list("pk", "version"):
+        if key in known:
+            yield key, known[key]
+        else:
+            changed.add(key[0])
+    for rule in enabled if len(changed) > _MAX_NAMED else enabled.filter(pk__in=changed):
+        if rule.pk not in changed:
+            continue
+        try:
+            yield (rule.pk, rule.version), _compiled(rule)
+        except (UnknownRuleType, ValueError) as error:
+            # It was checked when it was saved: only a changed installation can bring this about.
+            logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
+
+
+def _compiled(rule: Rule) -> CompiledRule:
+    rule_type = get_type(rule.type)
+    return CompiledRule(
+        public_id=rule.public_id,
+        about={"id": rule.public_id, "name": rule.name},
+        watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        condition=Condition(rule.condition) if rule.condition.strip() else None,
+        guards=guards_of(rule.condition),
+    )
 
 
 def _lost(action: Action) -> Link:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from rules.topics import matches
 from spaces.services import OWN_EVENTS
 
 
@@ -21,7 +22,8 @@ ParamsT = TypeVar("ParamsT", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which events a rule looks at: exact types and sources, or a prefix ending in ``*``; empty means any.
+    """Which events a rule looks at: exact types and sources, or a prefix ending in ``*``, and topic filters of
+    subjects; empty means any.
 
     The installation's own events are looked at by rules that name their types: whoever forwards everything means
     what comes in.
@@ -29,6 +31,7 @@ class Watch:
 
     event_types: Sequence[str] = ()
     sources: Sequence[str] = ()
+    subjects: Sequence[str] = ()
 
     def covers_type(self, event_type: str) -> bool:
         if not self.event_types:
@@ -37,6 +40,10 @@ class Watch:
 
     def covers_source(self, source: str) -> bool:
         return _covers(self.sources, source)
+
+    def covers_subject(self, subject: str) -> bool:
+        """Return whether the rule looks at this subject; a filter matches none that is empty."""
+        return not self.subjects or any(matches(topic_filter, subject) for topic_filter in self.subjects)
 
 
 def _covers(patterns: Sequence[str], value: str) -> bool:

@@ -25,6 +25,9 @@ def action(space: Space) -> Action:
     return make_action(make_connector(space))
 
 
+SUBJECTS = ["sensors/+/temp", "alarms/#"]
+
+
 def entered(into: Space, *actions: Action, **fields: Any) -> dict[str, Any]:
     return {
         "name": "Hot",
@@ -34,6 +37,7 @@ def entered(into: Space, *actions: Action, **fields: Any) -> dict[str, Any]:
         "enabled": "on",
         "event_params_event_types": "sensor.*\r\norder.paid\r\n",
         "event_params_sources": "",
+        "event_params_subjects": "sensors/+/temp\r\nalarms/#",
         "condition": "event.data.temperature > 30.0",
         "tags": "blue\r\ngreen",
         "actions": [action.pk for action in actions],
@@ -58,7 +62,7 @@ def form_errors(answer: Any) -> dict[str, list[str]]:
 def test_a_rule_is_created_through_the_service(console: Client, space: Space, action: Action) -> None:
     assert console.post(reverse(ADD), entered(space, action)).status_code == 302
     rule = Rule.objects.get(public_id="hot")
-    assert rule.params == {"event_types": ["sensor.*", "order.paid"], "sources": []}
+    assert rule.params == {"event_types": ["sensor.*", "order.paid"], "sources": [], "subjects": SUBJECTS}
     assert (rule.space, rule.condition, rule.tags) == (space, "event.data.temperature > 30.0", ["blue", "green"])
     assert list(rule.actions.all()) == [action]
 
@@ -72,6 +76,7 @@ def test_a_rule_is_created_through_the_service(console: Client, space: Space, ac
         ({"condition": "event.data.temperature >\n  > 3"}, "condition", "line 2, column 3"),
         ({"condition": "unknown == 1"}, "condition", "unknown"),
         ({"event_params_event_types": "a\na*b"}, "event_params_event_types", "Item 2: "),
+        ({"event_params_subjects": "a/+\na/#/b"}, "event_params_subjects", "Item 2: # stands alone"),
         ({"tags": "fine\n" + "x" * 51}, "tags", "Item 2: "),
     ],
 )

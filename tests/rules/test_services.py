@@ -65,7 +65,7 @@ def test_a_rule_is_stored_complete(space: Space, actions: list[Action]) -> None:
     )
     rule = stored(made)
     assert (rule.space, rule.type, rule.name, rule.public_id, rule.version) == (space, "event", "Hot", "hot", 1)
-    assert rule.params == {"event_types": ["sensor.*"], "sources": []}
+    assert rule.params == {"event_types": ["sensor.*"], "sources": [], "subjects": []}
     assert rule.condition == "  event.data.temperature > 30.0\n"
     assert (rule.tags, rule.enabled) == (["mill", "heat"], False)
     assert triggered(rule) == ["two", "one"]
@@ -75,7 +75,7 @@ def test_a_rule_is_stored_complete(space: Space, actions: list[Action]) -> None:
 def test_a_rule_needs_a_name_only(space: Space) -> None:
     rule = stored(create_rule(space, name="All", params={}))
     assert (rule.type, rule.condition, rule.tags, rule.enabled) == ("event", "", [], True)
-    assert rule.params == {"event_types": [], "sources": []}
+    assert rule.params == {"event_types": [], "sources": [], "subjects": []}
     assert rule.public_id.startswith("rule-")
     assert triggered(rule) == []
 
@@ -169,7 +169,7 @@ def test_each_change_moves_the_version_and_the_revision(space: Space, actions: l
     before, was = revision(space), stored(rule).updated_at
     changes: list[dict[str, Any]] = [
         {"name": "B"},
-        {"params": {"event_types": ["x"], "sources": []}},
+        {"params": {"event_types": ["x"], "sources": [], "subjects": []}},
         {"condition": "false"},
         {"condition": ""},
         {"tags": ["a"]},
@@ -251,6 +251,10 @@ def test_the_registry_knows_the_event_type() -> None:
         ({"sources": [7]}, "/params/sources/0"),
         ({"sources": ["nul \0"]}, "/params/sources/0"),
         ({"event_types": [str(n) for n in range(101)]}, "/params/event_types"),
+        ({"subjects": ["ok/+", "a/#/b"]}, "/params/subjects/1"),
+        ({"subjects": [""]}, "/params/subjects/0"),
+        ({"subjects": ["a" * 1025]}, "/params/subjects/0"),
+        ({"subjects": [str(n) for n in range(101)]}, "/params/subjects"),
         ({"types": []}, "/params/types"),
     ],
 )

@@ -6,24 +6,20 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from rules.sources.base import Reader, SourceType, Subscription
 from rules.sources.mapping import MAX_TEMPLATE, MappedParams
+from rules.topics import MAX_TOPIC, check_filter
 
-_MAX_TOPIC: Final = 1024
 _WEEK: Final = 7 * 24 * 3600
 
 
 def _check_filter(topic: str) -> str:
-    """Check a topic filter as MQTT 5 has it, sections 4.7 and 4.8.2."""
-    levels = topic.split("/")
-    if levels[0] == "$share":
-        if len(levels) < 3 or not levels[1] or not any(levels[2:]) or {"+", "#"} & set(levels[1]):
-            raise ValueError("A shared subscription is $share/<group>/<topics>; the group has no + or #.")
-        levels = levels[2:]
-    if "#" in topic and (levels[-1] != "#" or any("#" in level for level in levels[:-1])):
-        raise ValueError("# stands alone on the last level, as in site/#")
-    if any("+" in level and level != "+" for level in levels):
-        raise ValueError("+ stands alone on its level, as in site/+/temperature")
-    if "\0" in topic:
-        raise ValueError("A topic has no character U+0000.")
+    """Check what to subscribe to as MQTT 5 has it, sections 4.7 and 4.8.2."""
+    shared, _, rest = topic.partition("/")
+    if shared != "$share":
+        return check_filter(topic)
+    group, _, rest = rest.partition("/")
+    if not group or not rest or {"+", "#", "\0"} & set(group):
+        raise ValueError("A shared subscription is $share/<group>/<topics>; the group has no +, # or U+0000.")
+    check_filter(rest)
     return topic
 
 
@@ -31,7 +27,7 @@ def _distinct(topics: list[str]) -> list[str]:
     return list(dict.fromkeys(topics))
 
 
-Topic = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_TOPIC), AfterValidator(_check_filter)]
+Topic = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TOPIC), AfterValidator(_check_filter)]
 
 
 class MqttParams(MappedParams):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from rules.topics import TopicFilter
 from rules.types.base import Params, RuleType, Watch
 
 MAX_PATTERNS = 100
@@ -23,6 +24,7 @@ Pattern = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=512), AfterValidator(_check_wildcard)
 ]
 PatternList = Annotated[list[Pattern], Field(max_length=MAX_PATTERNS), AfterValidator(_distinct)]
+FilterList = Annotated[list[TopicFilter], Field(max_length=MAX_PATTERNS), AfterValidator(_distinct)]
 
 
 class EventParams(Params):
@@ -37,6 +39,12 @@ class EventParams(Params):
     sources: PatternList = Field(
         [], title="Sources", description="Such as /shops/7, or /shops/* for all that begin so. Empty: any."
     )
+    subjects: FilterList = Field(
+        [],
+        title="Subjects",
+        description="Topic filters with + for any one level and # for all that follow, such as sensors/+/temp or "
+        "alarms/#. Empty: any, and events without a subject.",
+    )
 
 
 class EventRule(RuleType[EventParams]):
@@ -44,8 +52,8 @@ class EventRule(RuleType[EventParams]):
 
     id = "event"
     name = "Event"
-    description = "Each event of the chosen types and sources that meets the condition."
+    description = "Each event of the chosen types, sources and subjects that meets the condition."
     params_model = EventParams
 
     def watch(self, params: EventParams) -> Watch:
-        return Watch(tuple(params.event_types), tuple(params.sources))
+        return Watch(tuple(params.event_types), tuple(params.sources), tuple(params.subjects))

@@ -51,7 +51,15 @@ def source() -> Space:
         ordering_key="{{ event.source }}",
     )
     condition = "event.data.total > 1.0"
-    make_rule(space, name="Big", public_id="big", condition=condition, actions=[tell, log], tags=["money"])
+    make_rule(
+        space,
+        name="Big",
+        public_id="big",
+        params={"event_types": ["order.*"], "subjects": ["shops/+/orders"]},
+        condition=condition,
+        actions=[tell, log],
+        tags=["money"],
+    )
     return space
 
 
