@@ -312,15 +312,15 @@ class Alert(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["rule", "key"], name="alert_once_while_open", condition=models.Q(state__in=["pending", "active"])
+                fields=["rule", "key"],
+                name="alert_once_while_open",
+                condition=models.Q(state__in=["pending", "active"]),
             )
         ]
         indexes = [
             models.Index(fields=["rule", "changed_in"], name="alert_of_rule"),
             models.Index(fields=["space", "id"], name="alert_of_space"),
-            models.Index(
-                fields=["space", "ended_at"], name="alert_ended", condition=models.Q(ended_at__isnull=False)
-            ),
+            models.Index(fields=["space", "ended_at"], name="alert_ended", condition=models.Q(ended_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

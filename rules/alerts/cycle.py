@@ -40,8 +40,8 @@ class Settings:
 class Standing:
     """Where an alert stands after a run.
 
-    ``found`` tells whether it would be active if there were no flapping. ``changes`` are the numbers of the runs, within
-    the look-back, in which that changed.
+    ``found`` tells whether it would be active if there were no flapping. ``changes`` are the numbers of the runs,
+    within the look-back, in which that changed.
     """
 
     phase: Phase
