@@ -24,7 +24,7 @@ from spaces.models import Space
 from spaces.validation import check_storable, reject
 
 _ALERT: Final = {
-    "id": "00000000-0000-4000-8000-000000000000",
+    "uuid": "00000000-0000-4000-8000-000000000000",
     "key": "test",
     "group": "test",
     "former_group": None,

@@ -123,7 +123,7 @@ def _event(rule: Rule, changed: Changed, now: datetime) -> IncomingEvent:
 def _shown(alert: Alert, change: Change, now: datetime) -> dict[str, Any]:
     """Return ``alert`` as templates see it."""
     return {
-        "id": str(alert.uuid),
+        "uuid": str(alert.uuid),
         "key": alert.key,
         "group": RECOVERED if change is Change.RECOVERED else alert.group,
         "former_group": alert.group if change is Change.RECOVERED else None,

@@ -1,5 +1,6 @@
 """What the tests of the pipeline share."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,4 +53,5 @@ def sample() -> Iterator[Any]:
     yield declared
     declared.released.set()
     rules.types.__path__.remove(folder)
+    sys.modules.pop("rules.types.sample", None)
     all_types.cache_clear()

@@ -29,13 +29,13 @@ class SampleRule(ScheduledRuleType[SampleParams]):
 
     def reset(self) -> None:
         """Find nothing, anywhere."""
-        self.found: Callable[[SampleParams, Run], Report] = lambda params, run: Report()
+        self.found: Callable[[SampleParams, Run], Report] = lambda *_: Report()
         self.released = threading.Event()
         self.looks: list[str] = []
 
     def find(self, *findings: Finding) -> None:
         """Find these, everywhere, from now on."""
-        self.found = lambda params, run: Report(findings)
+        self.found = lambda *_: Report(findings)
 
     def run(self, params: SampleParams, run: Run) -> Report:
         """Look as the test says."""
