@@ -1,4 +1,4 @@
-"""Delete what spaces do not keep any longer: deliveries and alerts that ended, the event log, and events, in small steps.
+"""Delete what spaces do not keep any longer: deliveries and alerts that ended, the event log, events, in small steps.
 
 The event log leads the way: it is written in the order of time, and has an entry for the end of each delivery. What
 is deleted together stays consistent at every moment: a delivery goes with all its entries, and an event only once no
