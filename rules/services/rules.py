@@ -163,7 +163,7 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
             row.params = _clean_params(row.type, changes["params"])
     if "condition" in changes:
         with found.gather():
-            row.condition = _clean_condition(changes["condition"])
+            row.condition = _clean_condition(row.type, changes["condition"])
     if "tags" in changes:
         with found.gather():
             row.tags = clean_tags(changes["tags"])
@@ -195,7 +195,10 @@ def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
     return parsed.model_dump(mode="json")
 
 
-def _clean_condition(text: str) -> str:
+def _clean_condition(type_id: str, text: str) -> str:
+    rule_type = all_types().get(type_id)
+    if text.strip() and rule_type is not None and not rule_type.takes_condition:
+        raise reject("/condition", f"Rules of the type {type_id} take no condition: leave it empty.")
     try:
         compile_condition(text)
     except ConditionError as error:

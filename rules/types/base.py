@@ -78,6 +78,7 @@ class RuleType(ABC, Generic[ParamsT]):
     is_scheduled: ClassVar[bool] = False
     usual_interval: ClassVar[int | None] = None
     action_groups: ClassVar[Mapping[str, str]] = {}
+    takes_condition: ClassVar[bool] = True
 
     def watch(self, params: ParamsT) -> Watch:
         """Return which events a rule with these params is evaluated for; the evaluation indexes rules by it."""
@@ -102,9 +103,9 @@ class Run:
 
     rule_id: int
     space_id: int
-    condition: str
     now: datetime
     number: int
+    interval: int  # seconds from one run to the next
     memory: Mapping[str, Any]  # as the last run that did not fail left it
     open_keys: frozenset[str]  # of the alerts that wait for their delay or are active
 
@@ -153,7 +154,7 @@ class ScheduledRuleType(RuleType[ParamsT]):
     is_scheduled = True
     usual_interval: ClassVar[int] = 60
     action_groups: ClassVar[Mapping[str, str]]  # name by id; ``recovered`` is every type's, and not among them
-    keeps_alerts: ClassVar[bool] = True
+    takes_condition = False
     time_limit: ClassVar[float] = 30.0  # seconds after which a run counts as failed
 
     @abstractmethod

@@ -271,6 +271,7 @@ def test_filter_value_that_fits_nothing_gives_an_empty_page(
         "actions": ("connector", "' OR 1=1 --"),
         "sources": ("connector", "\U0001f600"),
         "rules": ("tag", "\U0001f600"),
+        "alerts": ("key", "x" * 4000),
         "events": ("event_id", "x" * 4000),
         "deliveries": ("event", str(2**63 - 1)),
         "event-log": ("rule_id", "../.."),
