@@ -78,7 +78,12 @@ def test_two_that_claim_at_once_never_get_the_same_rule(space: Space, sample: An
     for _ in range(30):
         make_due(make_scheduled(space))
     claims: list[int] = []
-    in_threads(4, lambda: [claims.extend(each.rule_id for each in claim_due(3)) for _ in range(6)])
+
+    def claim_some() -> None:
+        for _ in range(6):
+            claims.extend(each.rule_id for each in claim_due(3))
+
+    in_threads(4, claim_some)
     assert sorted(claims) == sorted(RuleRun.objects.values_list("rule", flat=True))
 
 
