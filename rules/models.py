@@ -286,7 +286,7 @@ class Alert(models.Model):
         PENDING = "pending"  # found, not often enough in a row yet
         ACTIVE = "active"
         RECOVERED = "recovered"
-        UNTRACKED = "untracked"  # the rule was disabled or deleted: nobody knows
+        UNTRACKED = "untracked"  # the rule was disabled, deleted, or looks at something else
 
     id = models.BigAutoField(primary_key=True)
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

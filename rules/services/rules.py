@@ -12,7 +12,7 @@ from rules.alerts.keeping import untrack
 from rules.conditions import ConditionError, compile_condition
 from rules.links import Link, faults, link_of, shown
 from rules.models import Rule, RuleAction
-from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, looks
+from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
 from rules.types.base import Params
 from rules.types.registry import UnknownRuleType, all_types, get_type
 from spaces import audit
@@ -105,7 +105,7 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
     """
     with transaction.atomic():
         row = Rule.objects.select_for_update().get(pk=rule.pk)
-        before, looks_as = described(row), looks(row)
+        before, former, interval = described(row), what_it_looks_at(row), row.interval
         triggered = _apply(row, Findings(), changes)
         row.version += 1
         row.updated_at = timezone.now()
@@ -113,8 +113,9 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
         if "actions" in changes:
             row.links.all().delete()
             _link(row, triggered)
-        if looks(row) != looks_as:
-            follow_rule(row)
+        anew = what_it_looks_at(row) != former
+        if anew or row.interval != interval:
+            follow_rule(row, anew=anew)
         bump_config_revision(row.space_id)
         _record("rule.update", row, before=before, after=described(row))
     return row

@@ -43,20 +43,22 @@ def clean_schedule(row: Rule, found: Findings, changes: Mapping[str, Any]) -> No
             raise reject("/flapping_threshold", "An alert changes at most once a run: use no more than the look-back.")
 
 
-def looks(row: Rule) -> tuple[Any, ...]:
-    """Return what decides when the rule runs and what it looks at."""
-    return row.enabled, row.interval, row.params, row.condition
+def what_it_looks_at(row: Rule) -> tuple[Any, ...]:
+    """Return what a rule's alerts and what it remembers are of."""
+    return row.enabled, row.params, row.condition
 
 
-def follow_rule(row: Rule) -> None:
-    """After such a change: run soon with nothing remembered, or not at all. Call it in the transaction of the change.
+def follow_rule(row: Rule, *, anew: bool = True) -> None:
+    """Run soon, where the rule is enabled, after a change of it. Call it in the transaction of the change.
 
-    What a run finds that is under way is not stored.
+    ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers is
+    forgotten, and its open alerts are not tracked any more, for nobody looks at what they were found in.
     """
     if row.interval is None:
         return
-    next_at = first_run(row.pk) if row.enabled else None
-    begin: dict[str, Any] = {"next_at": next_at, "lease_token": None, "lease_until": None, "memory": {}, "failures": 0}
-    RuleRun.objects.update_or_create(rule=row, defaults=begin)
-    if not row.enabled:
+    changes: dict[str, Any] = {"next_at": first_run(row.pk) if row.enabled else None}
+    if anew:
+        changes |= {"lease_token": None, "lease_until": None, "memory": {}, "failures": 0}
+    RuleRun.objects.update_or_create(rule=row, defaults=changes)
+    if anew:
         untrack(row, database_time())

@@ -170,7 +170,7 @@ def test_a_thousand_alerts_and_no_more_and_those_that_are_there_come_first(space
     assert state.detail.startswith(f"{MOST + 6} things were found, and {MOST} of them have alerts")
 
 
-@pytest.mark.parametrize("end", ["disabled", "deleted"])
+@pytest.mark.parametrize("end", ["disabled", "deleted", "changed"])
 def test_a_rule_that_looks_no_more_closes_its_alerts_and_tells_nobody(
     space: Space, to: Receiver, sample: Any, end: str
 ) -> None:
@@ -179,6 +179,8 @@ def test_a_rule_that_looks_no_more_closes_its_alerts_and_tells_nobody(
     run_now(rule)
     if end == "disabled":
         update_rule(rule, enabled=False)
+    elif end == "changed":
+        update_rule(rule, params={"place": "there"})
     else:
         delete_rule(rule)
     run()
@@ -196,6 +198,15 @@ def test_what_a_run_finds_is_not_stored_when_the_rule_was_changed_meanwhile(spac
     update_rule(rule, params={"place": "there"})
     assert not run_rule(claimed)
     assert alerts(rule) == []
+
+
+def test_what_does_not_change_what_it_looks_at_changes_no_alert(space: Space, to: Receiver, sample: Any) -> None:
+    rule = make_scheduled(space)
+    sample.found = lambda *_: Report([HIGH], memory={"seen": 7})
+    run_now(rule)
+    update_rule(rule, name="Boilers", interval=30, tags=["heat"], actions=[make_hearer(space, to)])
+    assert alerts(rule) == [("boiler", "high", "active")]
+    assert RuleRun.objects.get(rule=rule).memory == {"seen": 7}
 
 
 def test_a_failing_run_keeps_alerts_and_memory_and_is_told_of_once(space: Space, sample: Any) -> None:
