@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from actions.engine.clock import database_time
 from actions.models import EventLogEntry
+from rules.alerts import keeping
 from rules.models import Alert, RuleRun
 from rules.scheduling.clock import Clock
 from rules.scheduling.due import SOON, claim_due, next_run, repair_times
@@ -225,3 +227,41 @@ def test_rules_of_an_archived_space_do_not_run(space: Space, sample: Any) -> Non
     make_due(make_scheduled(space))
     Space.objects.filter(pk=space.pk).update(archived_at=database_time())
     assert claim_due(10) == []
+
+
+def plan_of(sql: str) -> str:
+    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {sql}")
+        return "\n".join(str(row) for row in cursor.fetchall())
+
+
+def test_due_rules_and_the_alerts_of_a_rule_are_found_by_their_indexes(space: Space, sample: Any) -> None:
+    rules = [make_scheduled(space) for _ in range(50)]
+    now = database_time()
+    for rule in rules:
+        Alert.objects.bulk_create(
+            Alert(
+                space=space,
+                rule=rule,
+                rule_public_id=rule.public_id,
+                key=str(n),
+                group="high",
+                state="recovered",
+                since=now,
+                ended_at=now,
+                changed_in=n,
+            )
+            for n in range(200)
+        )
+    RuleRun.objects.update(next_at=now + timedelta(hours=1), number=150)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with CaptureQueriesContext(connection) as captured:
+        claim_due(4)
+    assert "rule_run_due" in plan_of(captured.captured_queries[0]["sql"])
+    with CaptureQueriesContext(connection) as captured:
+        keeping._standing(rules[7].pk, 180)
+    plan = plan_of(captured.captured_queries[0]["sql"])
+    assert "alert_of_rule" in plan or "alert_once_while_open" in plan
+    assert "Seq Scan" not in plan
