@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from actions.engine.clock import database_time
 from actions.models import EventLogEntry
 from rules.alerts import keeping
-from rules.models import Alert, RuleRun
+from rules.models import Alert, Rule, RuleRun
 from rules.scheduling.clock import Clock
 from rules.scheduling.due import SOON, claim_due, next_run, repair_times
 from rules.scheduling.running import run_rule
@@ -237,31 +237,23 @@ def plan_of(sql: str) -> str:
 
 
 def test_due_rules_and_the_alerts_of_a_rule_are_found_by_their_indexes(space: Space, sample: Any) -> None:
-    rules = [make_scheduled(space) for _ in range(50)]
     now = database_time()
-    for rule in rules:
-        Alert.objects.bulk_create(
-            Alert(
-                space=space,
-                rule=rule,
-                rule_public_id=rule.public_id,
-                key=str(n),
-                group="high",
-                state="recovered",
-                since=now,
-                ended_at=now,
-                changed_in=n,
-            )
-            for n in range(200)
-        )
-    RuleRun.objects.update(next_at=now + timedelta(hours=1), number=150)
+    given = {"space": space, "type": "sample", "name": "Many", "interval": 60}
+    rules = Rule.objects.bulk_create(Rule(public_id=f"many-{n}", **given) for n in range(2000))
+    RuleRun.objects.bulk_create(RuleRun(rule=rule, next_at=now + timedelta(hours=1)) for rule in rules)
+    ended = {"space": space, "group": "high", "state": "recovered", "since": now, "ended_at": now}
+    Alert.objects.bulk_create(
+        Alert(rule=rule, rule_public_id=rule.public_id, key=str(n), changed_in=n, **ended)
+        for rule in rules[:50]
+        for n in range(100)
+    )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     with CaptureQueriesContext(connection) as captured:
         claim_due(4)
     assert "rule_run_due" in plan_of(captured.captured_queries[0]["sql"])
     with CaptureQueriesContext(connection) as captured:
-        keeping._standing(rules[7].pk, 180)
+        keeping._standing(rules[7].pk, 80)
     plan = plan_of(captured.captured_queries[0]["sql"])
     assert "alert_of_rule" in plan or "alert_once_while_open" in plan
     assert "Seq Scan" not in plan
