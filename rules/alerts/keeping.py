@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+from django.db import connection
 from django.db.models import Q
 
+from actions import bulk
 from rules.alerts.cycle import Change, Phase, Settings, Standing, advance
 from rules.models import MAX_ALERT_KEY, Alert, Rule
 from rules.types.base import Finding, Recovery, Report
@@ -29,6 +32,7 @@ _WRITTEN: Final = (
     "changed_in",
     "told",
 )
+_JSON: Final = frozenset({"value", "changes", "told"})
 _DIGEST: Final = 16  # bytes that stand for the rest of a key that is too long
 
 
@@ -60,7 +64,7 @@ class Outcome:
             Alert.objects.filter(pk__in=self._dropped).delete()
         stale = [row for row, before in self._former.values() if before != _values(row)]
         if stale:
-            Alert.objects.bulk_update(stale, _WRITTEN, batch_size=200)
+            _update(stale)
         Alert.objects.bulk_create(self._fresh, batch_size=200)
 
 
@@ -151,6 +155,23 @@ def _put(row: Alert, standing: Standing, change: Change | None, said: Finding | 
         row.since = now
     if change is Change.RECOVERED:
         row.ended_at = now
+
+
+def _update(rows: Sequence[Alert]) -> None:
+    """Write the rows. The ORM's bulk_update took 5 s for 1,000 of them, with the lock of SQLite's one writer."""
+    assignments = ", ".join(f'"{name}" = %s' for name in _WRITTEN)
+    values = [[*map(_as_stored, _WRITTEN, _snapshot(row)), row.pk] for row in rows]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {Alert._meta.db_table} SET {assignments} WHERE id = %s",  # noqa: S608  constant names
+            values if connection.vendor == "postgresql" else [bulk.sqlite_row(row) for row in values],
+        )
+
+
+def _as_stored(name: str, value: Any) -> Any:
+    if name in _JSON:
+        return None if value is None else orjson.dumps(value).decode()
+    return str(value) if name == "state" else value
 
 
 def _values(row: Alert) -> list[Any]:
