@@ -17,10 +17,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """``event`` and ``rule`` as templates see them; a rule that was deleted has its id for a name."""
+    """``event``, ``rule`` and ``alert`` as templates see them; a rule that was deleted has its id for a name."""
 
     event: dict[str, Any]
     rule: dict[str, str]
+    alert: dict[str, Any] | None = None
 
 
 class Source(Protocol):

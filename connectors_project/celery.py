@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import import_modules, worker_shutdown, worker_shutting_down
+from celery.signals import import_modules, worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connectors_project.settings")
 # Celery would run the system checks and go on whatever they find.
@@ -23,16 +23,27 @@ def _refuse_if_misconfigured(**kwargs: Any) -> None:
     refuse_if_misconfigured()
 
 
+@worker_ready.connect
+def _start_clock(**kwargs: Any) -> None:
+    # Imported here: Celery is set up before Django's apps are.
+    from rules.scheduling.clock import clock
+
+    clock.start()
+
+
 @worker_shutting_down.connect
 def _stop_evaluating(**kwargs: Any) -> None:
-    # Imported here: Celery is set up before Django's apps are.
     from rules.evaluation.rounds import evaluator
+    from rules.scheduling.clock import clock
 
     evaluator.stop()
+    clock.stop()
 
 
 @worker_shutdown.connect
 def _stop_delivering(**kwargs: Any) -> None:
     from actions.engine.lanes import lanes
+    from rules.scheduling.clock import clock
 
+    clock.end()
     lanes.stop()

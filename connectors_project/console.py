@@ -17,6 +17,7 @@ _PAGES = {
         ("Rules", "rules.rule", "rule"),
     ],
     "Observe": [
+        ("Alerts", "rules.alert", "notifications_active"),
         ("Events", "rules.event", "bolt"),
         ("Deliveries", "actions.delivery", "local_shipping"),
         ("Bulk jobs", "actions.deliveryjob", "playlist_play"),

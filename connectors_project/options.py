@@ -228,6 +228,9 @@ OPTIONS = (
     Option("LEASE_SECONDS", "90", _number(5, 3600), "How long a worker may hold a delivery before another takes it."),
     Option("SWEEP_SECONDS", "2", _number(1, 300), "How often what is due is looked for, should a wake-up be lost."),
     Option(
+        "RULE_THREADS", "4", _number(1, 32), "Rules that each worker runs at once, of those that run by themselves."
+    ),
+    Option(
         "CONNECTOR_CONCURRENCY",
         "100",
         _number(1, 1000),

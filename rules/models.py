@@ -1,4 +1,7 @@
-"""Events, where they come from, and the rules that watch them."""
+"""Events, where they come from, the rules that watch them, and the alerts that rules keep."""
+
+import uuid
+from typing import Final
 
 from django.db import models
 from django.db.models.functions import Now
@@ -8,6 +11,9 @@ from connectors.models import REASONS, Connector
 from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
+
+MAX_GROUP: Final = 64
+MAX_ALERT_KEY: Final = 512
 
 
 class Event(models.Model):
@@ -186,6 +192,18 @@ class Rule(models.Model):
     tags = models.JSONField(default=list, blank=True)
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
+    interval = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds from one run to the next; of rules that run by themselves."
+    )
+    delay = models.PositiveSmallIntegerField(
+        default=1, help_text="Runs in a row that must find a thing before its alert is active."
+    )
+    flapping_look_back = models.PositiveSmallIntegerField(
+        default=20, help_text="Runs over which the changes of an alert are counted."
+    )
+    flapping_threshold = models.PositiveSmallIntegerField(
+        default=4, help_text="Changes from which on it is flapping: held active until they are fewer. 0: never."
+    )
     actions = models.ManyToManyField(Action, through="RuleAction", related_name="rules")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -199,21 +217,118 @@ class Rule(models.Model):
         return self.name
 
 
+class Frequency(models.TextChoices):
+    """How often an alert that stays active is told of."""
+
+    EACH = "each", "Each run"
+    CHANGE = "change", "On change"
+    INTERVAL = "interval", "At most every N seconds"
+
+
 class RuleAction(models.Model):
     """The link from a rule to an action that it triggers."""
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="links")
     action = models.ForeignKey(Action, on_delete=models.PROTECT, related_name="links")
+    group = models.CharField(
+        max_length=MAX_GROUP, blank=True, default="", help_text="Of the alert; empty: any but recovered."
+    )
+    frequency = models.CharField(max_length=10, choices=Frequency, default=Frequency.CHANGE)
+    throttle = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds, where the frequency is interval.")
 
     class Meta:
         ordering = ["id"]
-        constraints = [models.UniqueConstraint(fields=["rule", "action"], name="rule_action_once")]
+        constraints = [models.UniqueConstraint(fields=["rule", "action", "group"], name="rule_action_once_per_group")]
 
     def __str__(self) -> str:
         return f"{self.rule} → {self.action}"
+
+
+class RuleRun(models.Model):
+    """When a rule that runs by itself is due, who runs it, and how its last run went.
+
+    The token fences: what a run found is stored only while the row still has the token that it was claimed with.
+    """
+
+    class Outcome(models.TextChoices):
+        SUCCEEDED = "succeeded"
+        WARNING = "warning"
+        FAILED = "failed"
+
+    rule = models.OneToOneField(Rule, on_delete=models.CASCADE, primary_key=True, related_name="last_run")
+    next_at = models.DateTimeField(null=True, help_text="Null while the rule is disabled.")
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    number = models.PositiveBigIntegerField(default=0, help_text="How many runs there were.")
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    duration = models.PositiveBigIntegerField(default=0, help_text="Milliseconds.")
+    outcome = models.CharField(max_length=10, blank=True, default="", choices=Outcome)
+    reason = models.CharField(max_length=20, blank=True, default="", help_text="Why it failed.")
+    detail = models.TextField(blank=True, default="")
+    failures = models.PositiveIntegerField(default=0, help_text="Runs in a row that failed.")
+    memory = models.JSONField(default=dict, help_text="What its type keeps between runs.")
+
+    class Meta:
+        indexes = [models.Index(fields=["next_at"], name="rule_run_due", condition=models.Q(next_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"run {self.number} of rule {self.rule_id}"
+
+
+class Alert(models.Model):
+    """The life of one thing that a rule watches, from when it is found until it is so no more.
+
+    Written only by the run of its rule. It outlives the rule, whose ID it keeps.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"  # found, not often enough in a row yet
+        ACTIVE = "active"
+        RECOVERED = "recovered"
+        UNTRACKED = "untracked"  # the rule was disabled, deleted, or looks at something else
+
+    id = models.BigAutoField(primary_key=True)
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    space = models.ForeignKey(Space, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    rule = models.ForeignKey(Rule, on_delete=models.SET_NULL, null=True, db_index=False, related_name="alerts")
+    rule_public_id = models.CharField("rule ID", max_length=MAX_LENGTH)
+    key = models.CharField(max_length=MAX_ALERT_KEY)
+    group = models.CharField(max_length=MAX_GROUP)
+    state = models.CharField(max_length=10, choices=State)
+    since = models.DateTimeField(help_text="When it became active; while it is pending, when it was found first.")
+    ended_at = models.DateTimeField(null=True, help_text="When it recovered, or was not tracked any more.")
+    value = models.JSONField(null=True, help_text="What was found last.")
+    summary = models.TextField(blank=True, default="")
+    change = models.PositiveIntegerField(default=0, help_text="Number of the last change that was told of.")
+    matches = models.PositiveSmallIntegerField(default=0, help_text="Runs in a row that found it, up to the delay.")
+    found = models.BooleanField(default=True, help_text="Whether the last run found it; one that flaps is held active.")
+    flapping = models.BooleanField(default=False)
+    changes = models.JSONField(default=list, help_text="Numbers of the runs, within the look-back, that changed it.")
+    changed_in = models.PositiveBigIntegerField(default=0, help_text="Number of the last such run.")
+    told = models.JSONField(default=dict, help_text="When actions that wait between messages were last told, by key.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "key"],
+                name="alert_once_while_open",
+                condition=models.Q(state__in=["pending", "active"]),
+            )
+        ]
+        indexes = [
+            models.Index(fields=["rule", "changed_in"], name="alert_of_rule"),
+            models.Index(fields=["space", "id"], name="alert_of_space"),
+            models.Index(fields=["space", "ended_at"], name="alert_ended", condition=models.Q(ended_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.state}"
 
 
 keep_where_it_is(Source)
 keep_in_same_space(Source, "space", "connector")
 keep_where_it_is(Rule)
 keep_in_same_space(RuleAction, "rule", "action")
+keep_where_it_is(Alert)

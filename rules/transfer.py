@@ -4,27 +4,43 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from actions.models import Action
 from connectors.models import Connector
 from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
-from rules.models import Rule, RuleAction, Source
+from rules.links import Link
+from rules.models import Frequency, Rule, RuleAction, Source
 from rules.services import sources
 from rules.services.rules import create_rule, described, update_rule
 from spaces.models import Space
 from spaces.validation import extend, reject
 
 
+class LinkDocument(BaseModel):
+    """An action that a rule triggers, and which alerts it hears of, how often."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    group: str = ""
+    frequency: str = Frequency.CHANGE.value
+    throttle: int | None = None
+
+
 class RuleDocument(ObjectDocument):
-    """A rule; ``actions`` are the IDs of the actions that it triggers, in order."""
+    """A rule; ``actions`` are those that it triggers, in order: the ID alone, where that says it all."""
 
     rule_type_id: str = "event"
     params: dict[str, Any] = Field(default_factory=dict)
     condition: str = ""
     tags: list[str] = Field(default_factory=list)
     enabled: bool = True
-    actions: list[str] = Field(default_factory=list)
+    actions: list[str | LinkDocument] = Field(default_factory=list)
+    interval: int | None = None
+    delay: int = 1
+    flapping_look_back: int = 20
+    flapping_threshold: int = 4
 
 
 class RuleKind(Kind[Rule, RuleDocument]):
@@ -43,7 +59,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
         return described(row)
 
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
-        return [Reference("action", action) for action in document["actions"]]
+        named = [action if isinstance(action, str) else action["id"] for action in document["actions"]]
+        return [Reference("action", action) for action in dict.fromkeys(named)]
 
     def create(self, space: Space, document: RuleDocument, public_id: str | None, resolve: Resolve) -> Rule:
         return create_rule(
@@ -55,7 +72,11 @@ class RuleKind(Kind[Rule, RuleDocument]):
             condition=document.condition,
             tags=document.tags,
             enabled=document.enabled,
-            actions=_actions(document, resolve),
+            actions=_links(document, resolve),
+            interval=document.interval,
+            delay=document.delay,
+            flapping_look_back=document.flapping_look_back,
+            flapping_threshold=document.flapping_threshold,
         )
 
     def overwrite(self, row: Rule, document: RuleDocument, resolve: Resolve) -> Rule:
@@ -68,12 +89,21 @@ class RuleKind(Kind[Rule, RuleDocument]):
             condition=document.condition,
             tags=document.tags,
             enabled=document.enabled,
-            actions=_actions(document, resolve),
+            actions=_links(document, resolve),
+            interval=document.interval,
+            delay=document.delay,
+            flapping_look_back=document.flapping_look_back,
+            flapping_threshold=document.flapping_threshold,
         )
 
 
-def _actions(document: RuleDocument, resolve: Resolve) -> list[Action]:
-    return [resolve("action", public_id, extend("/actions", at)) for at, public_id in enumerate(document.actions)]
+def _links(document: RuleDocument, resolve: Resolve) -> list[Link]:
+    links = []
+    for at, each in enumerate(document.actions):
+        said = LinkDocument(id=each) if isinstance(each, str) else each
+        action: Action = resolve("action", said.id, extend("/actions", at))
+        links.append(Link(action, said.group, said.frequency, said.throttle))
+    return links
 
 
 class SourceDocument(ObjectDocument):

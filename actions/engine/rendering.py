@@ -35,6 +35,7 @@ def render(
         "action": {"id": action.public_id, "name": action.name},
         "space": {"id": action.space.slug, "name": action.space.name},
         "failure": failed,
+        "alert": occasion.alert,
     }
     try:
         return params.render(context), None

@@ -23,6 +23,20 @@ from spaces import audit
 from spaces.models import Space
 from spaces.validation import check_storable, reject
 
+_ALERT: Final = {
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "key": "test",
+    "group": "test",
+    "former_group": None,
+    "state": "active",
+    "since": "2026-01-01T00:00:00Z",
+    "duration": 60,
+    "value": 1,
+    "summary": "A test: there is no alert.",
+    "flapping": False,
+    "change": "opened",
+    "number": 1,
+}
 _KEY: Final = 0
 
 
@@ -94,6 +108,7 @@ def _context(space: Space, event: Mapping[str, Any] | None) -> dict[str, Any]:
         "action": {"id": "test", "name": "Test"},
         "space": {"id": space.slug, "name": space.name},
         "failure": failure(1, Reason.RETRY_TIMEOUT, "A test: nothing has failed.", "test", "test"),
+        "alert": dict(_ALERT),
     }
 
 

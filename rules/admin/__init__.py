@@ -1,5 +1,5 @@
-"""The console's pages of events, sources and rules."""
+"""The console's pages of events, sources, rules and alerts."""
 
-from rules.admin import events, rules, sources
+from rules.admin import alerts, events, rules, sources
 
-__all__ = ["events", "rules", "sources"]
+__all__ = ["alerts", "events", "rules", "sources"]

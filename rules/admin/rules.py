@@ -1,4 +1,4 @@
-"""The console's pages of rules."""
+"""The console's pages of rules. The forms are in rules.admin.rule_forms."""
 
 from typing import Any, ClassVar
 
@@ -6,76 +6,54 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import localize
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from actions.models import Action
-from rules.models import Rule
+from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
+from rules.models import Rule, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, Select, display
-from spaces.admin.choosing import SelectMultipleOfSpace, ask_for_space, chosen_space
+from spaces.admin.choosing import ask_for_space, chosen_space
 from spaces.admin.filters import RelatedFilter
-from spaces.admin.json_fields import CodeArea, LinesField
-from spaces.admin.markup import EMPTY, code, json_block, object_link
+from spaces.admin.markup import EMPTY, code, json_block, label, list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS
-from spaces.admin.typed_admin import Sections, TypedForm, TypedModelAdmin
+from spaces.admin.typed_admin import Sections, TypedModelAdmin
 
-_CONDITION_HELP = "CEL over the event, such as event.data.temperature > 30.0. Empty: every event of the above."
-
-
-class RuleForm(TypedForm):
-    """A rule."""
-
-    condition = forms.CharField(required=False, widget=CodeArea(rows=4), help_text=_CONDITION_HELP)
-    tags = LinesField(required=False, help_text="One on each line.")
-
-    class Meta:
-        model = Rule
-        fields = ["name", "public_id", "space", "type", "enabled", "condition"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial["tags"] = LinesField().to_text(self.instance.tags)
-            self.initial["actions"] = self.triggered
-
-    @property
-    def triggered(self) -> list[int]:
-        """The keys of the actions that the stored rule triggers, in its order."""
-        return list(self.instance.links.values_list("action_id", flat=True))
-
-    def changes(self) -> dict[str, Any]:
-        """Return what the form says of the rule; the actions that it has already keep their order."""
-        before = self.triggered if self.instance.pk else []
-        chosen: list[Action] = list(self.cleaned_data["actions"])
-        chosen.sort(key=lambda action: before.index(action.pk) if action.pk in before else len(before))
-        return {
-            "name": self.cleaned_data["name"],
-            "params": self.collect("params"),
-            "condition": self.cleaned_data["condition"],
-            "tags": self.cleaned_data["tags"],
-            "enabled": self.cleaned_data["enabled"],
-            "actions": chosen,
-        }
+OUTCOME_LABELS = {
+    RuleRun.Outcome.SUCCEEDED.value: "success",
+    RuleRun.Outcome.WARNING.value: "warning",
+    RuleRun.Outcome.FAILED.value: "danger",
+}
 
 
 @admin.register(Rule)
 class RuleAdmin(TypedModelAdmin):
-    """When: which events trigger which actions."""
+    """When: which events, or which alerts of its own, trigger which actions."""
 
     abilities = OF_OBJECTS
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
-    list_display = ["name_and_id", "space", "type_name", "enabled", "condition_short", "action_links", "updated_at"]
+    list_display = [
+        "name_and_id",
+        "space",
+        "type_name",
+        "enabled",
+        "condition_short",
+        "action_links",
+        "run_state",
+        "updated_at",
+    ]
     list_filter = [("space", RelatedFilter), ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
-    list_select_related = ["space"]
+    list_select_related = ["space", "last_run"]
     list_per_page = 50
     search_fields = ["name", "public_id", "condition"]
     actions = ["enable_selected", "disable_selected"]
-    section_titles: ClassVar = {"params": ("Events", "Which events the rule looks at.")}
+    section_titles: ClassVar = {"params": ("What it looks at", "")}
 
     @display(description="Rule", header=True, ordering="name")
     def name_and_id(self, rule: Rule) -> tuple[str, str]:
@@ -90,12 +68,46 @@ class RuleAdmin(TypedModelAdmin):
     @display(description="Actions")
     def action_links(self, rule: Rule) -> str | SafeString:
         """Links to the actions that the rule triggers."""
-        links = [object_link(link.action, link.action.name) for link in rule.links.all()]
+        # One action may hear of several groups.
+        actions = dict.fromkeys(link.action for link in rule.links.all())
+        links = [object_link(action, action.name) for action in actions]
         return format_html_join(", ", "{}", ((link,) for link in links)) or EMPTY
 
-    @display(description="Events")
+    @display(description="Last run")
+    def run_state(self, rule: Rule) -> str | SafeString:
+        """How the last run went."""
+        run = run_of(rule)
+        return label(run.outcome, OUTCOME_LABELS[run.outcome]) if run and run.outcome else EMPTY
+
+    @display(description="Last run")
+    def last_run_text(self, rule: Rule) -> str | SafeString:
+        """When the last run was, and how it went."""
+        run = run_of(rule)
+        if run is None or run.ended_at is None:
+            return "It has not run yet."
+        at = localize(timezone.localtime(run.ended_at))
+        return f"{at}: {run.outcome}, in {run.duration} ms. {run.detail}".strip()
+
+    @display(description="Next run")
+    def next_run_text(self, rule: Rule) -> str:
+        """When it runs next."""
+        run = run_of(rule)
+        return localize(timezone.localtime(run.next_at)) if run and run.next_at else EMPTY
+
+    @display(description="Alerts")
+    def alerts_link(self, rule: Rule) -> SafeString:
+        """The way to its alerts."""
+        return list_link("rules.alert", "Show", rule_public_id__exact=rule.public_id, space__id__exact=rule.space_id)
+
+    @display(description="Runs")
+    def schedule_text(self, rule: Rule) -> str:
+        """When it runs and when an alert is one, where that cannot be changed."""
+        flapping = f"{rule.flapping_threshold} changes in {rule.flapping_look_back} runs are flapping"
+        return f"Every {rule.interval} s; an alert after {rule.delay} in a row; {flapping}."
+
+    @display(description="What it looks at")
     def params_block(self, rule: Rule) -> SafeString:
-        """Which events the rule looks at, where it cannot be changed."""
+        """What the rule looks at, where it cannot be changed."""
         return json_block(rule.params)
 
     @display(description="Tags")
@@ -130,32 +142,54 @@ class RuleAdmin(TypedModelAdmin):
         """Return the form's fields, with the space and its actions to choose from."""
         spaces = self.spaces(request, "add")
         space = obj.space if obj else chosen_space(request, spaces)
-        select = SelectMultipleOfSpace(Rule._meta.get_field("actions"), self.admin_site)
-        select.space_id = space.pk if space else None
         fields = super().own_fields(request, obj)
-        fields["actions"] = forms.ModelMultipleChoiceField(
-            Action.objects.filter(space=space), required=False, widget=select, help_text="What the rule triggers."
-        )
+        is_scheduled = obj is None or obj.interval is not None
+        fields |= action_fields(space, self.admin_site, is_scheduled=is_scheduled)
+        if is_scheduled:
+            fields |= schedule_fields()
         if obj is None:
             offered = spaces.filter(pk=space.pk) if space else spaces
             fields["space"] = forms.ModelChoiceField(offered, initial=space, empty_label=None, widget=Select())
         return fields
 
+    @property
+    def conditional_fields(self) -> dict[str, str]:
+        """Show the condition for types that take one, and the schedule for those that run by themselves."""
+        declared = all_types().values()
+        runs = " || ".join(f"type === {each.id!r}" for each in declared if each.is_scheduled) or "false"
+        takes = " || ".join(f"type === {each.id!r}" for each in declared if each.takes_condition) or "false"
+        return {
+            **super().conditional_fields,
+            "condition": f"typeof type === 'undefined' || {takes}",
+            **dict.fromkeys(SCHEDULE_FIELDS, f"typeof type === 'undefined' || {runs}"),
+        }
+
     def get_fieldsets(self, request: HttpRequest, obj: Rule | None = None) -> list[Any]:
-        """Return what every rule has, the events that it looks at, and what it then does."""
+        """Return what every rule has, what it looks at, and what it then does."""
         if self.is_shown_only(request, obj):
             return super().get_fieldsets(request, obj)
-        return [
-            *super().get_fieldsets(request, obj),
-            ("Condition and actions", {"fields": ["condition", "actions", "tags"]}),
-        ]
+        groups = super().get_fieldsets(request, obj)
+        if obj is None or obj.interval is not None:
+            groups.append(("Schedule and alerts", {"fields": list(SCHEDULE_FIELDS)}))
+        takes_condition = obj is None or obj.interval is None
+        does = [*(["condition"] if takes_condition else []), "actions", "tags"]
+        groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
+        return groups + _runs(obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return the fields that never change, and how its runs go."""
+        of_runs = [name for _, options in _runs(obj) for name in options["fields"]]
+        return [*super().get_readonly_fields(request, obj), *of_runs]
 
     def shown_fieldsets(self, obj: Rule) -> list[Any]:
         """Return what the page shows of a rule that cannot be changed."""
+        schedule = [("Schedule and alerts", {"fields": ["schedule_text"]})] if obj.interval is not None else []
         return [
             (None, {"fields": ["name", "public_id", "space", "type_name", "enabled"]}),
-            ("Events", {"fields": ["params_block"]}),
+            ("What it looks at", {"fields": ["params_block"]}),
+            *schedule,
             ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
+            *_runs(obj),
         ]
 
     def add(self, request: HttpRequest, form: RuleForm) -> Rule:
@@ -178,3 +212,14 @@ class RuleAdmin(TypedModelAdmin):
     def switch(self, stored: Rule, enabled: bool) -> None:
         """Enable or disable the rule."""
         update_rule(stored, enabled=enabled)
+
+
+def run_of(rule: Rule) -> RuleRun | None:
+    """Return how the runs of a rule go; None where it does not run by itself."""
+    return getattr(rule, "last_run", None)
+
+
+def _runs(obj: Rule | None) -> list[Any]:
+    if obj is None or obj.interval is None:
+        return []
+    return [("Runs", {"fields": ["last_run_text", "next_run_text", "alerts_link"]})]

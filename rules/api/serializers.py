@@ -8,38 +8,99 @@ from rest_framework import serializers
 from actions.api.serializers import ConnectorField
 from actions.models import Action
 from connectors.models import Connector
-from rules.models import Event, Rule, Source, SourceReader
+from rules.links import Link, shown
+from rules.models import Alert, Event, Frequency, Rule, RuleRun, Source, SourceReader
 from rules.services import create_rule, create_source, update_rule, update_source
 from rules.sources.base import AnySourceType
 from rules.types.base import AnyRuleType
 from spaces.api.fields import Text, Whole
-from spaces.api.serializers import ObjectSerializer
+from spaces.api.serializers import KnownFields, ObjectSerializer
 
 MAX_ACTIONS = 100
 
 
+@extend_schema_field({})
+class AnyJson(serializers.JSONField):
+    """Any JSON, null as well."""
+
+
+class LinkSerializer(KnownFields):
+    """An action, and which alerts it hears of, how often."""
+
+    id = Text(help_text="ID of an action of the same space.")
+    group = Text(
+        default="",
+        allow_blank=True,
+        help_text="A group of the rule type, or `recovered`; empty: any but `recovered`. Of rules that keep alerts.",
+    )
+    frequency = serializers.ChoiceField(
+        Frequency.choices,
+        default=Frequency.CHANGE.value,
+        help_text="How often it hears of an alert that stays active: `each` run, on `change`, or at an `interval`.",
+    )
+    throttle = Whole(
+        default=None, allow_null=True, help_text="With the frequency `interval`: at most every so many seconds."
+    )
+
+
+_LINK_SCHEMA = {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/Link"}]}
+
+
+@extend_schema_field(_LINK_SCHEMA)
+class LinkField(serializers.Field[Any, Any, Any, Any]):
+    """The ID of an action, where that says it all, or a Link."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, str):
+            data = {"id": data}
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Give the ID of an action, or an object.")
+        link = LinkSerializer(data=data)
+        link.is_valid(raise_exception=True)
+        values: dict[str, Any] = link.validated_data
+        return values
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
 class ActionsField(serializers.ListField):
-    """The actions of a rule, by their public ids."""
+    """The actions of a rule."""
 
-    child = Text()
+    child = LinkField()
 
-    def get_attribute(self, instance: Rule) -> list[str]:
-        return [link.action.public_id for link in instance.links.all()]
+    def get_attribute(self, instance: Rule) -> list[Any]:
+        return [shown(link) for link in instance.links.all()]
 
-    def to_internal_value(self, data: Any) -> list[Action]:
+    def to_internal_value(self, data: Any) -> list[Link]:
         wanted = super().to_internal_value(data)
         if len(wanted) > MAX_ACTIONS:
             raise serializers.ValidationError(f"Use at most {MAX_ACTIONS} actions.")
         space = self.context["view"].space
-        found = {action.public_id: action for action in Action.objects.filter(space=space, public_id__in=wanted)}
+        names = {each["id"] for each in wanted}
+        found = {action.public_id: action for action in Action.objects.filter(space=space, public_id__in=names)}
         missing = {
-            str(position): [f'There is no "{name}" in this space.']
-            for position, name in enumerate(wanted)
-            if name not in found
+            str(position): [f'There is no "{each["id"]}" in this space.']
+            for position, each in enumerate(wanted)
+            if each["id"] not in found
         }
         if missing:
             raise serializers.ValidationError(missing)
-        return [found[name] for name in wanted]
+        return [Link(found[each["id"]], each["group"], each["frequency"], each["throttle"]) for each in wanted]
+
+
+class RuleRunSerializer(serializers.ModelSerializer[RuleRun]):
+    """How the last run of a rule went."""
+
+    outcome = serializers.ChoiceField(
+        RuleRun.Outcome.choices, allow_blank=True, read_only=True, help_text="Empty before the first run."
+    )
+    duration = Whole(read_only=True, help_text="Milliseconds.")
+
+    class Meta:
+        model = RuleRun
+        fields = ["number", "started_at", "ended_at", "duration", "outcome", "reason", "detail", "failures"]
+        read_only_fields = fields
 
 
 EXAMPLE = {
@@ -65,7 +126,17 @@ class RuleSerializer(ObjectSerializer[Rule]):
         default="", allow_blank=True, trim_whitespace=False, help_text="CEL; empty matches every event of the params."
     )
     tags = serializers.ListField(child=Text(), default=list)
-    actions = ActionsField(default=list, help_text="IDs of actions of the same space, in order.")
+    actions = ActionsField(
+        default=list, help_text="Actions of the same space, in order: an ID, or an object that says which alerts."
+    )
+    interval = Whole(
+        default=None,
+        allow_null=True,
+        help_text="Seconds from one run to the next, 10 to 86400, of rules that run by themselves; null: as is usual "
+        "for the type.",
+    )
+    last_run = serializers.SerializerMethodField(help_text="Null where the rule does not run by itself.")
+    next_run_at = serializers.SerializerMethodField(help_text="Null where it does not run by itself, or is disabled.")
 
     class Meta:
         model = Rule
@@ -78,16 +149,36 @@ class RuleSerializer(ObjectSerializer[Rule]):
             "tags",
             "enabled",
             "actions",
+            "interval",
+            "delay",
+            "flapping_look_back",
+            "flapping_threshold",
+            "last_run",
+            "next_run_at",
             "version",
             "created_at",
             "updated_at",
         ]
+
+    @extend_schema_field(RuleRunSerializer(allow_null=True))
+    def get_last_run(self, rule: Rule) -> dict[str, Any] | None:
+        run = _run_of(rule)
+        return RuleRunSerializer(run).data if run else None
+
+    @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+    def get_next_run_at(self, rule: Rule) -> str | None:
+        run = _run_of(rule)
+        return serializers.DateTimeField().to_representation(run.next_at) if run and run.next_at else None
 
     def create(self, validated_data: dict[str, Any]) -> Rule:
         return create_rule(**validated_data)
 
     def update(self, instance: Rule, validated_data: dict[str, Any]) -> Rule:
         return update_rule(instance, **validated_data)
+
+
+def _run_of(rule: Rule) -> RuleRun | None:
+    return getattr(rule, "last_run", None)
 
 
 class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
@@ -97,6 +188,36 @@ class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
     name = Text()
     description = Text()
     params_schema = serializers.DictField(source="params_model.model_json_schema")
+    is_scheduled = serializers.BooleanField(help_text="Whether its rules run by themselves, and keep alerts.")
+    usual_interval = Whole(allow_null=True, help_text="Seconds from one run to the next where a rule names none.")
+    action_groups = serializers.DictField(
+        child=Text(), help_text="The groups of its alerts, each with its name; `recovered` is every type's."
+    )
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """The life of one thing that a rule watches."""
+
+    rule = Text(source="rule_public_id", help_text="ID that the rule has or had.")
+    value = AnyJson(help_text="What was found last.", read_only=True)
+
+    class Meta:
+        model = Alert
+        fields = [
+            "id",
+            "uuid",
+            "rule",
+            "key",
+            "group",
+            "state",
+            "since",
+            "ended_at",
+            "value",
+            "summary",
+            "flapping",
+            "change",
+        ]
+        read_only_fields = fields
 
 
 SOURCE_EXAMPLE = {
@@ -173,11 +294,6 @@ class SourceTypeSerializer(serializers.Serializer[AnySourceType]):
     description = Text()
     params_schema = serializers.DictField(source="params_model.model_json_schema")
     message = serializers.DictField(child=Text(), help_text="What the templates of the params find as `message`.")
-
-
-@extend_schema_field({})
-class AnyJson(serializers.JSONField):
-    """Any JSON, null as well."""
 
 
 class EventSerializer(serializers.ModelSerializer[Event]):

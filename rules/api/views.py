@@ -2,16 +2,17 @@
 
 from django.db.models import Prefetch, QuerySet, Value
 from django.utils import timezone
-from django_filters import CharFilter, ChoiceFilter, FilterSet
+from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 
 from rules.api.serializers import (
+    AlertSerializer,
     EventSerializer,
     RuleSerializer,
     RuleTypeSerializer,
     SourceSerializer,
     SourceTypeSerializer,
 )
-from rules.models import Event, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_rule, delete_source, update_rule, update_source
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
@@ -35,7 +36,9 @@ class RuleFilter(NamedFilter):
 class RuleViewSet(ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
-    queryset = Rule.objects.prefetch_related(Prefetch("links", RuleAction.objects.select_related("action")))
+    queryset = Rule.objects.select_related("last_run").prefetch_related(
+        Prefetch("links", RuleAction.objects.select_related("action"))
+    )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
 
@@ -85,6 +88,24 @@ class SourceTypeViewSet(CatalogueViewSet):
 
     serializer_class = SourceTypeSerializer
     types = all_source_types
+
+
+class AlertFilter(FilterSet):
+    """What a list of alerts can be narrowed to."""
+
+    rule = CharFilter("rule_public_id", label="ID of a rule.")
+    state = ChoiceFilter(choices=Alert.State.choices, label="Where it stands.")
+    group = CharFilter(label="One of the groups of its rule's type.")
+    key = CharFilter(label="What its rule knows it by.")
+    uuid = UUIDFilter(label="Its UUID, as events and templates have it.")
+
+
+class AlertViewSet(RecordViewSet[Alert]):
+    """What rules have found, and whether it is so still."""
+
+    queryset = Alert.objects.all()
+    serializer_class = AlertSerializer
+    filterset_class = AlertFilter
 
 
 class EventFilter(FilterSet):

@@ -30,6 +30,9 @@ _COLUMNS: Final = (
 )
 
 
+ALERTS: Final = "switchyard.alert."  # nobody but rules.alerts.telling makes events of these types
+
+
 class StoredEvent:
     """An event's key, space and hop, and its envelope: the JSON object of CloudEvents 1.0, empty attributes left out.
 
@@ -45,6 +48,12 @@ class StoredEvent:
         self.hop = row[-1]
         if self.hop:
             self.envelope[HOP_ATTRIBUTE] = self.hop
+
+
+def alert_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
+    """Return ``alert`` as templates see it: of an event that is a change of one, else None."""
+    alert: dict[str, Any] | None = envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) else None
+    return alert
 
 
 def read_events(ids: list[int]) -> list[StoredEvent]:

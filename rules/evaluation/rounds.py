@@ -20,7 +20,7 @@ from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
 from rules.conditions import NOT_MATCHED, bind
-from rules.evaluation.envelope import StoredEvent, read_events
+from rules.evaluation.envelope import StoredEvent, alert_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
 from rules.incoming import MAX_HOPS
@@ -211,6 +211,7 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
             "action": link.about,
             "space": rules.about,
             "failure": None,
+            "alert": alert_in(event.envelope),
         }
         try:
             message = link.params.render(context)

@@ -1,4 +1,4 @@
-"""What must always be true of events, deliveries and the event log, whatever crashed in between.
+"""What must always be true of events, deliveries, the event log and alerts, whatever crashed in between.
 
 Tables are read in ranges of keys, each statement by itself consistent: a check of millions of rows needs little memory,
 holds up nobody, and finds nothing wrong in work that goes on meanwhile.
@@ -17,7 +17,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from actions.models import Delivery, EventLogEntry
-from rules.models import Event, EventBatch
+from rules.models import Alert, Event, EventBatch, RuleRun
 
 _EXAMPLES: Final = 5
 _SPAN: Final = 10_000  # keys looked at in one statement
@@ -57,6 +57,8 @@ def check_invariants() -> Iterator[Finding]:
     yield from _check_table(Delivery, "deliveries", _OF_DELIVERIES)
     yield from _check_table(EventLogEntry, "entries of the event log", _OF_LOG)
     yield _check_batches()
+    yield from _check_table(RuleRun, "rules that run by themselves", _OF_RUNS)
+    yield from _check_table(Alert, "alerts", _OF_ALERTS)
 
 
 def check_settled() -> Iterator[Finding]:
@@ -164,6 +166,16 @@ def _entries_without_delivery(low: int, high: int) -> "QuerySet[EventLogEntry]":
     return entries.filter(~Exists(delivery))
 
 
+def _unlike_rule(low: int, high: int) -> "QuerySet[Alert]":
+    alike = Q(space=F("rule__space"), rule_public_id=F("rule__public_id"))
+    return Alert.objects.filter(~alike, pk__gte=low, pk__lt=high, rule__isnull=False).order_by("pk")
+
+
+def _opened_twice(low: int, high: int) -> "QuerySet[Alert]":
+    other = Alert.objects.filter(_OPEN, rule=OuterRef("rule"), key=OuterRef("key")).exclude(pk=OuterRef("pk"))
+    return Alert.objects.filter(_OPEN & Exists(other), pk__gte=low, pk__lt=high).order_by("pk")
+
+
 _LEASE = Q(lease_token__isnull=False, lease_until__isnull=False)
 _NO_LEASE = Q(lease_token=None, lease_until=None)
 _FINISHED = Q(state__in=[State.DELIVERED, State.DEAD])
@@ -213,6 +225,38 @@ _OF_LOG: Final = (
         "an entry of the event log about a delivery is about a stored one",
         "Retention deletes them together: somebody deleted deliveries by hand, or restored a part.",
         _entries_without_delivery,
+    ),
+)
+_OPEN = Q(state__in=[Alert.State.PENDING, Alert.State.ACTIVE])
+_OF_RUNS: Final = (
+    _Check(
+        "a run that is under way has a token and an end of its lease, one that is not has neither",
+        f"{_REPORT} To have the rule run, set lease_token and lease_until to NULL.",
+        Q(lease_token=None, lease_until__isnull=False) | Q(lease_token__isnull=False, lease_until=None),
+    ),
+    _Check(
+        "a rule that is disabled is not due",
+        f"{_REPORT} Disable the rule again.",
+        Q(rule__enabled=False, next_at__isnull=False),
+    ),
+    _Check(
+        "a rule that runs by itself and is enabled has a next run",
+        f"{_REPORT} Disable the rule and enable it again.",
+        Q(rule__enabled=True, next_at=None),
+    ),
+)
+_OF_ALERTS: Final = (
+    _Check(
+        "an open alert is of a rule that is there and enabled",
+        f"{_REPORT} To close it, set state to untracked, and ended_at to the time.",
+        _OPEN & (Q(rule=None) | Q(rule__enabled=False)),
+    ),
+    _Check("an alert of a rule is of its space and has its ID", _REPORT, _unlike_rule),
+    _Check("a rule has one open alert of a key", _REPORT, _opened_twice),
+    _Check(
+        "an open alert has no end, and one that ended has",
+        _REPORT,
+        (_OPEN & Q(ended_at__isnull=False)) | (~_OPEN & Q(ended_at=None)),
     ),
 )
 

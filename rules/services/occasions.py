@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from actions.occasions import Key, Occasion
-from rules.evaluation.envelope import read_events
+from rules.evaluation.envelope import alert_in, read_events
 from rules.models import Event, Rule
 
 
@@ -29,6 +29,7 @@ class RuleOccasions:
             key: Occasion(
                 events[key.space_id, key.event_id],
                 {"id": key.rule_id, "name": rules.get((key.space_id, key.rule_id), key.rule_id)},
+                alert_in(events[key.space_id, key.event_id]),
             )
             for key in keys
             if (key.space_id, key.event_id) in events

@@ -92,10 +92,16 @@ def announce_failing() -> None:
 
 
 def own_event(
-    event_type: str, *, subject: str, time: datetime, data: Mapping[str, Any], origin: Origin | None = None
+    event_type: str,
+    *,
+    subject: str,
+    time: datetime,
+    data: Mapping[str, Any],
+    origin: Origin | None = None,
+    event_id: str = "",
 ) -> IncomingEvent:
-    """Return an event of the system's own; its id is random."""
-    event_id = str(uuid.uuid4())
+    """Return an event of the system's own; its id is random unless one is given."""
+    event_id = event_id or str(uuid.uuid4())
     return IncomingEvent(
         source=SOURCE,
         event_id=event_id,

@@ -6,11 +6,15 @@ from typing import Any, TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
+from actions.engine.clock import database_time
 from actions.models import Action
+from rules.alerts.keeping import untrack
 from rules.conditions import ConditionError, compile_condition
+from rules.links import Link, faults, link_of, shown
 from rules.models import Rule, RuleAction
+from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
 from rules.types.base import Params
-from rules.types.registry import UnknownRuleType, get_type
+from rules.types.registry import UnknownRuleType, all_types, get_type
 from spaces import audit
 from spaces.errors import FieldError, InvalidInput
 from spaces.models import Space
@@ -29,14 +33,22 @@ from spaces.validation import (
 
 
 class RuleChanges(TypedDict, total=False):
-    """What may be changed; ``params``, ``tags`` and ``actions`` each replace the whole."""
+    """What may be changed; ``params``, ``tags`` and ``actions`` each replace the whole.
+
+    ``interval``, ``delay`` and what flapping means are of rules that run by themselves; without an interval they have
+    that of the type.
+    """
 
     name: str
     params: dict[str, Any]
     condition: str
     tags: Iterable[str]
     enabled: bool
-    actions: Iterable[Action]
+    actions: Iterable[Action | Link]
+    interval: int | None
+    delay: int
+    flapping_look_back: int
+    flapping_threshold: int
 
 
 def create_rule(
@@ -49,7 +61,11 @@ def create_rule(
     condition: str = "",
     tags: Iterable[str] = (),
     enabled: bool = True,
-    actions: Iterable[Action] = (),
+    actions: Iterable[Action | Link] = (),
+    interval: int | None = None,
+    delay: int = 1,
+    flapping_look_back: int = 20,
+    flapping_threshold: int = 4,
 ) -> Rule:
     """Create a rule; raise InvalidInput."""
     row = Rule(space=space, type=type)
@@ -67,11 +83,16 @@ def create_rule(
                 "tags": tags,
                 "enabled": enabled,
                 "actions": actions,
+                "interval": interval,
+                "delay": delay,
+                "flapping_look_back": flapping_look_back,
+                "flapping_threshold": flapping_threshold,
             },
         )
         with distinct_id(space.rules.all(), public_id=row.public_id):
             row.save(force_insert=True)
         _link(row, triggered)
+        follow_rule(row)
         bump_config_revision(space.pk)
         _record("rule.create", row, after=described(row))
     return row
@@ -84,7 +105,7 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
     """
     with transaction.atomic():
         row = Rule.objects.select_for_update().get(pk=rule.pk)
-        before = described(row)
+        before, former, interval = described(row), what_it_looks_at(row), row.interval
         triggered = _apply(row, Findings(), changes)
         row.version += 1
         row.updated_at = timezone.now()
@@ -92,6 +113,9 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
         if "actions" in changes:
             row.links.all().delete()
             _link(row, triggered)
+        anew = what_it_looks_at(row) != former
+        if anew or row.interval != interval:
+            follow_rule(row, anew=anew)
         bump_config_revision(row.space_id)
         _record("rule.update", row, before=before, after=described(row))
     return row
@@ -102,6 +126,7 @@ def delete_rule(rule: Rule) -> None:
     with transaction.atomic():
         row = Rule.objects.select_for_update().get(pk=rule.pk)
         _record("rule.delete", row, before=described(row))
+        untrack(row, database_time())
         row.delete()
         bump_config_revision(row.space_id)
 
@@ -116,7 +141,8 @@ def described(row: Rule) -> dict[str, Any]:
         "condition": row.condition,
         "tags": row.tags,
         "enabled": row.enabled,
-        "actions": [link.action.public_id for link in row.links.all()],
+        "actions": [shown(link) for link in row.links.all()],
+        **({name: getattr(row, name) for name in SCHEDULED} if row.interval is not None else {}),
     }
 
 
@@ -124,12 +150,12 @@ def _record(what: str, row: Rule, *, before: dict[str, Any] | None = None, after
     audit.record(what, space=row.space_id, object_id=row.public_id, object_name=row.name, before=before, after=after)
 
 
-def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Action]:
-    """Put the changes on the row and return the actions among them.
+def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
+    """Put the changes on the row and return the links to actions among them.
 
     Raises InvalidInput with all that is wrong with them and all ``found`` before.
     """
-    actions: list[Action] = []
+    links: list[Link] = []
     if "name" in changes:
         with found.gather():
             row.name = clean_name(changes["name"])
@@ -138,20 +164,24 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Action]:
             row.params = _clean_params(row.type, changes["params"])
     if "condition" in changes:
         with found.gather():
-            row.condition = _clean_condition(changes["condition"])
+            row.condition = _clean_condition(row.type, changes["condition"])
     if "tags" in changes:
         with found.gather():
             row.tags = clean_tags(changes["tags"])
     if "actions" in changes:
         with found.gather():
-            actions = _lock_actions(row, list(changes["actions"]))
+            links = _lock_actions(row, [link_of(each) for each in changes["actions"]])
+    clean_schedule(row, found, {name: changes[name] for name in SCHEDULED if name in changes})
     row.enabled = changes.get("enabled", row.enabled)
     found.raise_any()
-    return actions
+    return links
 
 
-def _link(row: Rule, actions: Iterable[Action]) -> None:
-    RuleAction.objects.bulk_create(RuleAction(rule=row, action=action) for action in actions)
+def _link(row: Rule, links: Iterable[Link]) -> None:
+    RuleAction.objects.bulk_create(
+        RuleAction(rule=row, action=each.action, group=each.group, frequency=each.frequency, throttle=each.throttle)
+        for each in links
+    )
 
 
 def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -161,10 +191,15 @@ def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
         raise reject("/type", str(error)) from None
     check_storable(params, "/params")
     parsed: Params = parse_model(rule_type.params_model, params, "/params")
+    if faulty := [FieldError(f"/params{each.pointer}", each.detail) for each in rule_type.check(parsed)]:
+        raise InvalidInput(faulty)
     return parsed.model_dump(mode="json")
 
 
-def _clean_condition(text: str) -> str:
+def _clean_condition(type_id: str, text: str) -> str:
+    rule_type = all_types().get(type_id)
+    if text.strip() and rule_type is not None and not rule_type.takes_condition:
+        raise reject("/condition", f"Rules of the type {type_id} take no condition: leave it empty.")
     try:
         compile_condition(text)
     except ConditionError as error:
@@ -172,25 +207,30 @@ def _clean_condition(text: str) -> str:
     return text if text.strip() else ""
 
 
-def _lock_actions(row: Rule, actions: list[Action]) -> list[Action]:
-    """Return the actions, so that none of them can go before the rule is stored."""
-    ids = [action.pk for action in actions]
+def _lock_actions(row: Rule, links: list[Link]) -> list[Link]:
+    """Return the links, so that none of their actions can go before the rule is stored."""
     present = set(
         Action.objects.select_for_update()
-        .filter(pk__in=ids, space=row.space_id)
+        .filter(pk__in=[link.action.pk for link in links], space=row.space_id)
         .order_by("pk")
         .values_list("pk", flat=True)
     )
     errors = [
-        FieldError(extend("/actions", position), f'There is no action "{action.public_id}" in this space.')
-        for position, action in enumerate(actions)
-        if action.pk not in present
+        FieldError(extend("/actions", position), f'There is no action "{link.action.public_id}" in this space.')
+        for position, link in enumerate(links)
+        if link.action.pk not in present
     ]
+    wanted = [(link.action.pk, link.group) for link in links]
     errors += [
-        FieldError(extend("/actions", position), f'The action "{action.public_id}" is listed twice.')
-        for position, action in enumerate(actions)
-        if action.pk in ids[:position]
+        FieldError(
+            extend("/actions", position),
+            f'The action "{link.action.public_id}" is listed twice{" for one group" if link.group else ""}.',
+        )
+        for position, link in enumerate(links)
+        if wanted[position] in wanted[:position]
     ]
+    if row.type in all_types():
+        errors += faults(links, get_type(row.type))
     if errors:
         raise InvalidInput(errors)
-    return actions
+    return links

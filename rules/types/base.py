@@ -1,9 +1,10 @@
-"""The contract of a rule type: one folder, one instance of a RuleType subclass, found by the registry."""
+"""The contract of a rule type: one folder, one instance of an EventRuleType or ScheduledRuleType."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -52,17 +53,121 @@ def _covers(patterns: Sequence[str], value: str) -> bool:
     )
 
 
+class _Nothing(Watch):
+    """Covers no event."""
+
+    def covers_type(self, event_type: str) -> bool:
+        return False
+
+
+NOTHING: Final[Watch] = _Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class ParamError:
+    """What is wrong with params that have the right form; ``pointer`` stands below the params."""
+
+    pointer: str
+    detail: str
+
+
 class RuleType(ABC, Generic[ParamsT]):
-    """The code for one kind of rule, declared once. The admin form and API schema come from the declaration."""
+    """The code for one kind of rule, declared once. The admin form and API schema come from the declaration.
+
+    Derive from EventRuleType or ScheduledRuleType.
+    """
 
     id: ClassVar[str]
     name: ClassVar[str]
     description: ClassVar[str]
     params_model: type[ParamsT]
 
+    is_scheduled: ClassVar[bool] = False
+    usual_interval: ClassVar[int | None] = None
+    action_groups: ClassVar[Mapping[str, str]] = {}
+    takes_condition: ClassVar[bool] = True
+
+    def watch(self, params: ParamsT) -> Watch:
+        """Return which events a rule with these params is evaluated for; the evaluation indexes rules by it."""
+        return NOTHING
+
+    def check(self, params: ParamsT) -> Iterable[ParamError]:
+        """Return what is wrong with params that the model takes."""
+        return ()
+
+
+class EventRuleType(RuleType[ParamsT]):
+    """Looks at each event by itself, when it comes."""
+
     @abstractmethod
     def watch(self, params: ParamsT) -> Watch:
-        """Return which events a rule with these params looks at; the evaluation indexes rules by it."""
+        """Return which events a rule with these params looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a scheduled rule, as its type sees it. ``now`` is the database's time."""
+
+    rule_id: int
+    space_id: int
+    now: datetime
+    number: int
+    interval: int  # seconds from one run to the next
+    memory: Mapping[str, Any]  # as the last run that did not fail left it
+    open_keys: frozenset[str]  # of the alerts that wait for their delay or are active
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is as the rule looks for. ``key`` names it over all runs, ``group`` is one of the type's."""
+
+    key: str
+    group: str
+    value: Any = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What is to be said of a thing that is not so any more."""
+
+    key: str
+    value: Any = None
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run has found.
+
+    A key that is neither found nor ``unjudged`` is not so any more; ``recovered`` says more of it, where there is
+    more to say. A key that could not be judged stays as it is.
+    """
+
+    findings: Sequence[Finding] = ()
+    recovered: Sequence[Recovery] = ()
+    unjudged: Collection[str] = ()
+    memory: Mapping[str, Any] | None = None  # None keeps the former
+    warnings: Sequence[str] = ()
+
+
+class RunFailed(Exception):
+    """A run cannot tell anything; the reason is for a person. Its alerts stay as they are."""
+
+
+class ScheduledRuleType(RuleType[ParamsT]):
+    """Looks by itself, at an interval, and keeps an alert of each thing it finds."""
+
+    is_scheduled = True
+    usual_interval: ClassVar[int] = 60
+    action_groups: ClassVar[Mapping[str, str]]  # name by id; ``recovered`` is every type's, and not among them
+    takes_condition = False
+    time_limit: ClassVar[float] = 30.0  # seconds after which a run counts as failed
+
+    @abstractmethod
+    def run(self, params: ParamsT, run: Run) -> Report:
+        """Look, and return what there is; raise RunFailed. It runs in a thread of its own, outside a transaction."""
 
 
 AnyRuleType = RuleType[Any]
+AnyScheduledRuleType = ScheduledRuleType[Any]

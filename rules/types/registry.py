@@ -3,7 +3,7 @@
 from functools import cache
 
 import rules.types
-from rules.types.base import AnyRuleType
+from rules.types.base import AnyRuleType, AnyScheduledRuleType, ScheduledRuleType
 from spaces.declarations import declared_in
 
 
@@ -27,3 +27,11 @@ def get_type(type_id: str) -> AnyRuleType:
         return all_types()[type_id]
     except KeyError:
         raise UnknownRuleType(type_id) from None
+
+
+def get_scheduled_type(type_id: str) -> AnyScheduledRuleType:
+    """Return the type with this id; raise UnknownRuleType, also where its rules do not run by themselves."""
+    found = get_type(type_id)
+    if not isinstance(found, ScheduledRuleType):
+        raise UnknownRuleType(type_id)
+    return found

@@ -35,6 +35,7 @@ from tests.admin.conftest import (
     make_event,
     make_member,
 )
+from tests.api.client import make_alert
 from tests.factories import make_kafka_connector, make_source
 
 INDEX = "admin:index"
@@ -45,6 +46,7 @@ def make_everything(space: Space) -> None:
     action = make_action(make_connector(space))
     make_entry(make_delivery(make_event(space), action))
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
+    make_alert(space)
     make_source(make_kafka_connector(space))
     DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     create_api_key(space, "Key")

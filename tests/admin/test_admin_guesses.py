@@ -25,6 +25,7 @@ from tests.admin.conftest import (
     make_member,
 )
 from tests.admin.samples import make_preconfigured
+from tests.api.client import make_alert
 from tests.factories import space_of
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,7 @@ def hidden(space: Space) -> Action:
     action = make_action(connector, name="Hidden action")
     make_entry(make_delivery(make_event(space, type="hidden.event"), action), message="Hidden failure")
     Rule.objects.create(space=space, public_id="rule-1", name="Hidden rule").actions.set([action])
+    make_alert(space, key="Hidden alert")
     create_api_key(space, "Hidden key")
     add_member(space, User.objects.create(username="hidden-user"), "viewer")
     return action
@@ -66,6 +68,7 @@ LISTS = [
         "connectors_connector",
         "actions_action",
         "rules_rule",
+        "rules_alert",
         "rules_event",
         "actions_delivery",
         "actions_eventlogentry",

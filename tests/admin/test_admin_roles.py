@@ -33,6 +33,7 @@ from tests.admin.conftest import (
     make_member,
 )
 from tests.admin.test_admin_console import make_everything
+from tests.api.client import make_alert
 from tests.factories import make_kafka_connector, make_source
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,7 @@ NEEDED: dict[str, dict[str, Ability]] = {
     "actions.action": {**OBJECTS, "execute": OPERATE},
     "rules.rule": OBJECTS,
     "rules.source": OBJECTS,
+    "rules.alert": {"view": READ},
     "rules.event": {"view": READ},
     "actions.delivery": {
         "view": READ,
@@ -240,6 +242,7 @@ def make_everything_else(space: Space) -> None:
     action = make_action(make_connector(space))
     make_entry(make_delivery(make_event(space), action))
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
+    make_alert(space)
     DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     make_source(make_kafka_connector(space))
     create_api_key(space, "Key")

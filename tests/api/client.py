@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from actions.models import Action, Delivery, EventLogEntry
-from rules.models import Event
+from rules.models import Alert, Event
 from spaces.models import Space
 from spaces.services import create_api_key
 
@@ -136,6 +136,13 @@ def _whole(response: StreamingHttpResponse) -> HttpResponse:
 def make_event(space: Space, **values: Any) -> Event:
     defaults = {"source": "/tests", "event_id": uuid4().hex, "type": "test.ping", "time": timezone.now()}
     return Event.objects.create(space=space, digest=bytes(16), **defaults | values)
+
+
+def make_alert(space: Space, **values: Any) -> Alert:
+    """Make an alert of a rule that is gone."""
+    defaults = {"rule_public_id": "gone", "key": uuid4().hex, "group": "high", "state": "recovered"}
+    ended = {"since": timezone.now(), "ended_at": timezone.now()}
+    return Alert.objects.create(space=space, **defaults | ended | values)
 
 
 def make_delivery(action: Action, **values: Any) -> Delivery:

@@ -20,7 +20,7 @@ from connectors.models import Connector
 from spaces.api.scope import SpaceScoped
 from spaces.models import ApiKey, Space
 from spaces.services import create_api_key, revoke_api_key
-from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
+from tests.api.client import Answer, Api, make_alert, make_delivery, make_event, make_log_entry
 from tests.factories import (
     connector_of,
     make_action,
@@ -83,6 +83,8 @@ def test_the_operations_are_all_there() -> None:
         *(f"/{jobs}/{{id}}/{verb}" for jobs in ("replays", "cancellations") for verb in ("cancel", "pause", "resume")),
         "/exports",
         "/imports",
+        "/alerts",
+        "/alerts/{id}",
         "/event-log",
         "/event-log/{id}",
         "/rules",
@@ -192,6 +194,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
     names = {"rule_id": "foreign", "action_id": "foreign", "connector_id": "foreign"}
     entry = make_log_entry(other_space, event_id=event.pk, delivery_id=delivery.pk, **names)
     return {
+        "alerts": make_alert(other_space).pk,
         "connectors": "foreign",
         "actions": "foreign",
         "rules": "foreign",

@@ -11,7 +11,7 @@ from actions.models import DeliveryJob
 from spaces.api.parsers import MAX_BYTES
 from spaces.models import AuditEntry, Space
 from spaces.services import add_member, create_api_key
-from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
+from tests.api.client import Answer, Api, make_alert, make_delivery, make_event, make_log_entry
 from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +56,8 @@ def name_of_one(space: Space, path: str) -> Any:
             return "event"
         case "source-types":
             return "kafka"
+        case "alerts":
+            return make_alert(space).pk
         case "events":
             return make_event(space).pk
         case "deliveries":

@@ -16,7 +16,7 @@ from connectors.models import Connector
 from spaces import audit
 from spaces.models import Space
 from spaces.services import add_member, create_api_key
-from tests.api.client import Api, make_delivery, make_event, make_log_entry
+from tests.api.client import Api, make_alert, make_delivery, make_event, make_log_entry
 from tests.factories import (
     connector_of,
     make_action,
@@ -29,7 +29,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-KINDS = ["connectors", "actions", "sources", "rules", "events", "deliveries", "event-log"]
+KINDS = ["connectors", "actions", "sources", "rules", "alerts", "events", "deliveries", "event-log"]
 ADMINISTERED = ["members", "api-keys", "audit"]
 TYPES = ["connector-types", "source-types", "rule-types"]
 # How many queries a page of each list costs; whoever makes one dearer changes the number and says why.
@@ -55,6 +55,8 @@ def make(space: Space) -> Callable[[str, int], None]:
                 case "rules":
                     action = make_action(make_connector(space))
                     make_rule(space, actions=[action, make_action(connector_of(action))])
+                case "alerts":
+                    make_alert(space)
                 case "events":
                     make_event(space)
                 case "deliveries":
@@ -90,7 +92,7 @@ def test_a_page_costs_the_same_queries_for_3_rows_and_30(api: Api, make: Callabl
     assert len(many) == len(few) == QUERIES[kind]
     if kind in KINDS:
         assert len(api.get(kind).ids) == 30
-    if kind in ("events", "deliveries", "event-log"):
+    if kind in ("alerts", "events", "deliveries", "event-log"):
         assert not [sql for sql in many if "COUNT(" in sql.upper()]
 
 
@@ -269,6 +271,7 @@ def test_filter_value_that_fits_nothing_gives_an_empty_page(
         "actions": ("connector", "' OR 1=1 --"),
         "sources": ("connector", "\U0001f600"),
         "rules": ("tag", "\U0001f600"),
+        "alerts": ("key", "x" * 4000),
         "events": ("event_id", "x" * 4000),
         "deliveries": ("event", str(2**63 - 1)),
         "event-log": ("rule_id", "../.."),
@@ -315,6 +318,15 @@ def test_events_are_found_by_their_attributes(api: Api, space: Space) -> None:
     assert api.get("events", type="order.paid").ids == [key]
     assert api.get("events", source="/shop").ids == [key]
     assert api.get("events", event_id="7").ids == [key]
+
+
+def test_alerts_are_found_by_their_rule_and_where_they_stand(api: Api, space: Space) -> None:
+    values = {"rule_public_id": "r7", "state": "untracked", "group": "low", "key": "boiler"}
+    alert = make_alert(space, **values)
+    make_alert(space)
+    for name, value in {**values, "rule": "r7", "uuid": alert.uuid}.items():
+        if name != "rule_public_id":
+            assert api.get("alerts", **{name: value}).ids == [alert.pk]
 
 
 def test_deliveries_are_found_by_everything_they_join(api: Api, space: Space) -> None:

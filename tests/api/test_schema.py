@@ -148,6 +148,7 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "connectors": {"type", "status", "tag", "enabled", "search"},
         "actions": {"connector", "enabled", "search"},
         "rules": {"type", "enabled", "tag", "action", "search"},
+        "alerts": {"rule", "state", "group", "key", "uuid"},
         "events": {"type", "source", "event_id"},
         "deliveries": {
             *("state", "reason", "rule", "action", "connector", "event", "event_type"),

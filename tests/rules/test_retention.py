@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from actions.models import Delivery, EventLogEntry
 from connectors.models import Connector, StatusChange
-from rules.models import Errand, Event, EventBatch, RetentionMark
+from rules.models import Alert, Errand, Event, EventBatch, RetentionMark
 from rules.services import retention
 from rules.services.accept import accept_events
 from rules.services.errands import held
@@ -21,6 +21,7 @@ from rules.services.retention import delete_old
 from rules.tasks import delete
 from spaces.models import AuditEntry, Space, SpaceUsage
 from spaces.services import update_space
+from tests.api.client import make_alert
 from tests.factories import make_action, make_connector, make_space
 from tests.rules.running import incoming
 
@@ -249,3 +250,16 @@ def test_the_command_reports_nothing_amiss_afterwards(history: History, capsys: 
     run()
     call_command("check_invariants")
     assert "invariants hold" in capsys.readouterr().out
+
+
+def test_alerts_that_ended_long_ago_go_and_open_ones_stay(space: Space) -> None:
+    old = {"since": ago(30), "ended_at": ago(KEPT_DAYS + 1)}
+    make_alert(space, **old)
+    make_alert(keeping(None), **old)
+    kept = [
+        make_alert(space, ended_at=ago(KEPT_DAYS - 1)),
+        make_alert(space, state="active", since=ago(30), ended_at=None),
+    ]
+    delete_old()
+    assert list(Alert.objects.filter(space=space).order_by("id")) == kept
+    assert Alert.objects.count() == 3

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from rules.topics import TopicFilter
-from rules.types.base import Params, RuleType, Watch
+from rules.types.base import EventRuleType, Params, Watch
 
 MAX_PATTERNS = 100
 
@@ -47,7 +47,7 @@ class EventParams(Params):
     )
 
 
-class EventRule(RuleType[EventParams]):
+class EventRule(EventRuleType[EventParams]):
     """Triggers for each single event that is watched and meets the condition."""
 
     id = "event"
