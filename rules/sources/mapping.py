@@ -59,7 +59,10 @@ class MappedParams(BaseModel):
     event_id: str = Field("", title="Event ID", max_length=MAX_TEMPLATE)
 
     def check(self, pointer: str) -> None:
-        """Raise InvalidInput for a template that cannot be rendered."""
+        """Raise InvalidInput for what is not stored: a template that cannot be rendered, and what the type says.
+
+        What was stored before it was looked at still opens.
+        """
         _compile(self, pointer)
 
 

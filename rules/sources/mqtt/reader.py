@@ -156,7 +156,7 @@ def _message(connector: str, received: Received) -> Message:
     if is_printable:
         extensions["mqtttopic"] = topic
     return Message(
-        body=received.payload,
+        body=received.payload or None,  # as when a retained message is cleared
         about={
             "topic": topic,
             "qos": received.qos,

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from rules.sources.base import Reader, SourceType, Subscription
 from rules.sources.mapping import MAX_TEMPLATE, MappedParams
+from spaces.validation import reject
 
 _MAX_TOPIC: Final = 1024
 _WEEK: Final = 7 * 24 * 3600
@@ -91,6 +92,11 @@ class MqttParams(MappedParams):
         "of a topic are one event. Empty: a fresh one, and what the broker sends again after a crash is stored twice.",
         max_length=MAX_TEMPLATE,
     )
+
+    def check(self, pointer: str) -> None:
+        if not self.client_id.isprintable():
+            raise reject(f"{pointer}/client_id", "There are no control characters in it.")
+        super().check(pointer)
 
 
 class MqttSource(SourceType[MqttParams]):
