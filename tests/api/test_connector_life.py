@@ -159,7 +159,7 @@ def test_idempotence_is_refused_with_other_acknowledgements_only_where_it_was_as
     assert (refused.status, refused.places) == (400, ["/config/idempotence"])
     made = api.post("connectors", {**values, "config": config})
     assert (made.status, made.body["config"]["idempotence"]) == (201, False)
-    action = {"name": "Send", "connector_id": "lax", "params": {"topic": "t"}}
+    action = {"name": "Send", "connector": "lax", "params": {"topic": "t"}}
     assert api.post("actions", action).status == 201
 
 
