@@ -111,3 +111,18 @@ def test_topic_filters_of_the_standard_are_taken(topic: str) -> None:
 def test_what_is_no_topic_filter_is_refused(topic: str) -> None:
     with pytest.raises(ValueError, match="topics"):
         MqttParams(topics=[topic])
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [
+        (KafkaParams(topics=["a"], group_id="one\ntwo"), "/params/group_id"),
+        (MqttParams(topics=["a"], client_id="one\x1btwo"), "/params/client_id"),
+    ],
+)
+def test_control_characters_in_names_are_refused_when_saved_and_still_read(
+    params: KafkaParams | MqttParams, pointer: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        params.check("/params")
+    assert [error.pointer for error in refused.value.errors] == [pointer]
