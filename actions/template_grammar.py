@@ -48,6 +48,10 @@ class Fault(Exception):
         super().__init__(message)
 
 
+class NotJson(Fault):
+    """A template that cannot render to JSON, where it has to."""
+
+
 class Token(NamedTuple):
     """A piece of a tag: kind is string, number, name or sign."""
 
@@ -297,7 +301,7 @@ def check_json(source: str, tags: list[Tag]) -> None:
     try:
         json.loads(sample)
     except json.JSONDecodeError as error:
-        raise Fault(f"This does not render to JSON: {error.msg}.", error.pos) from None
+        raise NotJson(f"This does not render to JSON: {error.msg}.", error.pos) from None
     except RecursionError:
         raise Fault("This is nested too deeply.", 0) from None
 

@@ -29,6 +29,7 @@ from actions.template_data import Meter, guarded
 from actions.template_grammar import (
     FUNCTIONS,
     Fault,
+    NotJson,
     Tag,
     check_json,
     check_tags,
@@ -109,16 +110,20 @@ def compile_params(
     pointer: str = "",
     nested_format: NestedFormat = _as_around,
     variables: Collection[str] = VARIABLES,
+    instead_of_json: Callable[[str], str] = lambda _: "",
 ) -> CompiledParams:
     """Compile every string among the values, at any depth; keys are literal.
 
     ``format_of`` gives the format of a top-level field, ``nested_format`` that of a member of an object within;
-    ``variables`` are the names that the context will have. Raises InvalidInput with an error for each bad template; its
-    pointer starts with ``pointer``.
+    ``variables`` are the names that the context will have; ``instead_of_json`` says of a top-level field what to do
+    where it is to be no JSON. Raises InvalidInput with an error for each bad template; its pointer starts with
+    ``pointer``.
     """
     compiler = _Compiler(variables)
     fields = {
-        name: compiler.compile_field(value, format_of(name), extend(pointer, name), partial(nested_format, name))
+        name: compiler.compile_field(
+            value, format_of(name), extend(pointer, name), partial(nested_format, name), instead_of_json(name)
+        )
         for name, value in params.items()
     }
     if compiler.errors:
@@ -169,10 +174,10 @@ class _Compiler:
         self._environments: dict[TemplateFormat, minijinja.Environment] = {}
         self._count = 0
 
-    def compile_field(self, value: Any, form: TemplateFormat, pointer: str, nested: _Nested) -> Any:
-        """Return a _Template, a _Branch that holds one, or the value itself."""
+    def compile_field(self, value: Any, form: TemplateFormat, pointer: str, nested: _Nested, advice: str) -> Any:
+        """Return a _Template, a _Branch that holds one, or the value itself. ``advice`` is for what is no JSON."""
         if isinstance(value, str):
-            return self._compile_text(value, form, True, pointer)
+            return self._compile_text(value, form, True, pointer, advice)
         return self._compile_within(value, form, pointer, nested)
 
     def _compile_within(self, value: Any, form: TemplateFormat, pointer: str, nested: _Nested) -> Any:
@@ -189,7 +194,7 @@ class _Compiler:
             return _Branch(items) if any(map(_is_compiled, items)) else value
         return value
 
-    def _compile_text(self, source: str, form: TemplateFormat, is_whole: bool, pointer: str) -> Any:
+    def _compile_text(self, source: str, form: TemplateFormat, is_whole: bool, pointer: str, advice: str = "") -> Any:
         is_json = form == "json" and is_whole
         try:
             tags = read_tags(source)
@@ -198,7 +203,8 @@ class _Compiler:
             if tags:
                 return self._compile_template(source, tags, form, is_whole, pointer)
         except Fault as fault:
-            self.errors.append(FieldError(pointer, f"{_place(source, fault.start)}: {fault.message}"))
+            message = f"{fault.message} {advice}" if advice and isinstance(fault, NotJson) else fault.message
+            self.errors.append(FieldError(pointer, f"{_place(source, fault.start)}: {message}"))
         else:
             self.size += len(source.encode())
         return source

@@ -42,5 +42,6 @@ def complete_params(connector: Connector, params: dict[str, Any]) -> tuple[dict[
         lambda field: connector_type.template_format(config, whole, field),
         "/params",
         nested_format=connector_type.nested_format,
+        instead_of_json=connector_type.instead_of_json,
     )
     return whole, compiled

@@ -31,6 +31,9 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "queued.max.messages.kbytes": 16 << 10,
     "receive.message.max.bytes": 128 << 20,
 }
+# Each commit writes a record to one of these: who reads it by a pattern would feed itself. librdkafka hides them from
+# exact names as well, so it is told of them only where there are patterns.
+_INTERNAL: Final = "^__.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Record:
 class GroupConsumer(Client):
     """Reads ``topics``, names or patterns that begin with ``^``. For one thread.
 
+    Beside a pattern no topic is read whose name begins with ``__``: those are the cluster's own.
     ``reset`` is where it begins in a partition of which the group has no offset. ``lag`` counts the records that wait
     in the partitions that it has; None before that is known.
     """
@@ -79,6 +83,8 @@ class GroupConsumer(Client):
                 found._see_statistics(json.loads(text))
 
         own = {"group.id": group, "auto.offset.reset": reset, "stats_cb": see_statistics}
+        if any(map(_is_pattern, topics)):
+            own["topic.blacklist"] = _INTERNAL
         super().__init__(confluent_kafka.Consumer, {**settings, **_SETTINGS, **own}, servers, policy, mask, token)
         self._group = Group(self.handle, lambda places: _begin(this, places))
 
@@ -87,7 +93,9 @@ class GroupConsumer(Client):
         """Why records may not come now: no server is there, or a topic cannot be read."""
         if not self._is_up:
             return self.fault or Fault("_TRANSPORT", "")
-        return next(iter(self.faults.values()), None)
+        # That one pattern fits no topic yet keeps nothing of the others from coming.
+        is_reading = bool(self._group.places)
+        return next((fault for at, fault in self.faults.items() if not (is_reading and _is_pattern(at))), None)
 
     def has_answered(self, seconds: float) -> bool:
         try:
@@ -159,7 +167,8 @@ class GroupConsumer(Client):
         Where it is to begin with what comes from now on, that place is committed, or what comes while nobody reads
         would be skipped for as long as no record was read.
         """
-        for topic in {"", *(topic for topic, _ in places)}:
+        # A pattern's fault is that no topic fits it; without one there is nothing to share out, even among others.
+        for topic in {"", *(topic for topic, _ in places), *filter(_is_pattern, self._topics)}:
             self.faults.pop(topic, None)
         if self._reset != "latest":
             return {}
@@ -196,6 +205,10 @@ class GroupConsumer(Client):
 def _begin(consumer: "weakref.ref[GroupConsumer]", places: list[Place]) -> Mapping[Place, int]:
     found = consumer()
     return {} if found is None else found._begin(places)
+
+
+def _is_pattern(topic: str) -> bool:
+    return topic.startswith("^")
 
 
 def _lag(partition: Mapping[str, Any]) -> int:

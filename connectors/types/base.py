@@ -221,6 +221,10 @@ class ConnectorType(ABC, Generic[ConfigT, SecretsT, ParamsT]):
         """
         return None
 
+    def instead_of_json(self, field: str) -> str:
+        """Return what to do, in a sentence, where what this field is to say is no JSON; empty for nothing."""
+        return ""
+
     @property
     def kibana_ids(self) -> tuple[str, ...]:
         """The connector types of Kibana that this one stands for."""

@@ -22,6 +22,7 @@ class Message:
     the params say others; "" is no subject, and a fresh id. ``fingerprint`` tells a message that comes again under its
     ``id`` from another one. ``place`` says to a person which message it is. ``attributes`` are those of a CloudEvent in
     binary mode. ``hop`` and ``webhook_id`` are the headers of a delivery as they came. ``handle`` is its reader's.
+    ``fault`` says why it cannot be read at all.
     """
 
     body: bytes | None
@@ -38,6 +39,7 @@ class Message:
     hop: str = ""
     webhook_id: str = ""
     handle: Any = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

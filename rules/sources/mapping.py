@@ -59,7 +59,10 @@ class MappedParams(BaseModel):
     event_id: str = Field("", title="Event ID", max_length=MAX_TEMPLATE)
 
     def check(self, pointer: str) -> None:
-        """Raise InvalidInput for a template that cannot be rendered."""
+        """Raise InvalidInput for what is not stored: a template that cannot be rendered, and what the type says.
+
+        What was stored before it was looked at still opens.
+        """
         _compile(self, pointer)
 
 
@@ -81,6 +84,8 @@ class Mapper:
 
     def read(self, message: "Message") -> IncomingEvent:
         """Return the event that the message is; raise InvalidInput, or TooLarge past settings.MAX_EVENT_BYTES."""
+        if message.fault:
+            raise reject("", message.fault)
         body = message.body or b""
         _check_size(body)
         event = self._cloud_event(message, body) if self._params.format == "cloudevents" else self._mapped(message)

@@ -127,6 +127,42 @@ def test_execute_answers_with_the_refusal_of_the_system(api: Api, connector: Con
     assert answer.body["response"]["status"] == 422
 
 
+@pytest.mark.parametrize(
+    ("type_", "config", "params", "field", "remedy"),
+    [
+        ("http", {"url": "https://h.example/"}, {}, "body", "set the header content-type, such as to text/plain"),
+        (
+            "kafka",
+            {"bootstrap_servers": "k.example"},
+            {"topic": "t"},
+            "value",
+            "add the header content-type: text/plain",
+        ),
+        ("mqtt", {"server": "m.example"}, {"topic": "t"}, "payload", "set content_type to text/plain"),
+    ],
+)
+def test_a_text_that_is_no_json_is_refused_with_what_to_do(
+    api: Api, type_: str, config: dict[str, str], params: dict[str, str], field: str, remedy: str
+) -> None:
+    values = {"connector_type_id": type_, "name": "Plain", "id": "plain", "config": config}
+    assert api.post("connectors", values).status == 201
+    for text in ("hello", "Order {{ event.id }}"):
+        answer = api.post("connectors/plain/execute", {"params": {**params, field: text}})
+        assert (answer.status, answer.places) == (400, [f"/params/{field}"])
+        assert f"For a text that is no JSON, {remedy}." in answer.text
+
+
+def test_idempotence_is_refused_with_other_acknowledgements_only_where_it_was_asked_for(api: Api) -> None:
+    config = {"bootstrap_servers": "k.example", "acks": "none"}
+    values = {"connector_type_id": "kafka", "name": "Lax", "id": "lax"}
+    refused = api.post("connectors", {**values, "config": {**config, "idempotence": True}})
+    assert (refused.status, refused.places) == (400, ["/config/idempotence"])
+    made = api.post("connectors", {**values, "config": config})
+    assert (made.status, made.body["config"]["idempotence"]) == (201, False)
+    action = {"name": "Send", "connector": "lax", "params": {"topic": "t"}}
+    assert api.post("actions", action).status == 201
+
+
 def test_execute_refuses_params_that_do_not_fit(api: Api, connector: Connector, to: Receiver) -> None:
     answer = api.post("connectors/desk/execute", {"params": {"verb": "POST"}})
     assert (answer.status, answer.places) == (400, ["/params/verb"])

@@ -193,11 +193,12 @@ def test_two_clocks_share_the_rules(space: Space, sample: Any) -> None:
     for clock in clocks:
         clock.start()
     try:
-        wait_until(lambda: RuleRun.objects.filter(number=1).count() == 20, "all run", 30)
+        wait_until(lambda: RuleRun.objects.filter(number__gte=1).count() == 20, "all run", 30)
     finally:
         for clock in clocks:
             clock.end()
-    assert sorted(Counter(sample.looks).values()) == [1] * 20
+    runs = RuleRun.objects.values_list("rule__params__place", "number")
+    assert Counter(sample.looks) == dict(runs)  # a turn may have come meanwhile
     assert Alert.objects.filter(state="active").count() == 20
 
 

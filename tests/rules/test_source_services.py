@@ -44,6 +44,8 @@ def pointers(refused: Any) -> list[str]:
         ({"topics": ["a"], "event_type": "{{ event.type }}"}, "/params/event_type"),
         ({"topics": ["a"], "event_id": "{{ message."}, "/params/event_id"),
         ({"topics": ["a"], "event_subject": "\0"}, "/params/event_subject"),
+        ({"topics": ["a"], "group_id": "one\ntwo"}, "/params/group_id"),
+        ({"topics": ["^a.*", "__consumer_offsets"]}, "/params/topics"),
     ],
 )
 def test_params_that_cannot_be_are_refused_at_their_place(source: Source, params: dict[str, Any], pointer: str) -> None:

@@ -1,11 +1,14 @@
 """Events out of a real Kafka."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from django.db import connection
 
 from connectors.models import Connector
@@ -16,7 +19,7 @@ from rules.services import accept, delete_source, update_source
 from spaces.models import Space
 from spaces.services import update_space
 from tests.factories import make_space
-from tests.kafka_broker import PASSWORD, USER, KafkaBroker
+from tests.kafka_broker import PASSWORD, STRANGER, STRANGER_PASSWORD, USER, KafkaBroker
 from tests.servers import wait_until
 from tests.sources import make_connector_of, make_source, runner, wait_for, wait_for_events, wait_for_status
 
@@ -79,7 +82,7 @@ def test_a_record_is_an_event_with_what_came_along(broker: KafkaBroker, connecto
     with runner():
         (event,) = wait_for_events(source.space, 1)
         wait_for(source, lambda row: row.accepted_count == 1 and row.lag == 0, "nothing was counted")
-    assert (event.type, event.subject, event.event_id) == ("kafka.record", "A-1", f"{topic}-1-0")
+    assert (event.type, event.subject, event.event_id) == ("kafka.record", "A-1", f"src:{topic}-1-0")
     assert event.source == f"kafka://{connector.public_id}/{topic}"
     assert (event.data, event.datacontenttype) == ({"total": 7}, "application/json")
     assert event.time.isoformat() == "2026-01-01T00:00:00.123000+00:00"
@@ -162,7 +165,9 @@ def test_keys_and_headers_of_any_bytes_harm_nothing(broker: KafkaBroker, connect
         events = wait_for_events(source.space, 3)
         wait_for(source, lambda row: row.refused_count == 1, "the empty value is no JSON")
     assert {event.data["value"] for event in events} == {1, 2, None}
-    assert {event.subject for event in events} == {"/gA=", ""}
+    assert {event.subject for event in events} == {""}
+    assert {event.data["key"] for event in events} == {"/gA=", "a\nb" * 1000}
+    assert not any("partitionkey" in event.extensions for event in events)
 
 
 def test_what_comes_again_is_stored_once(broker: KafkaBroker, connector: Connector, topic: str) -> None:
@@ -191,7 +196,7 @@ def test_a_topic_that_was_made_anew_brings_other_events(broker: KafkaBroker, con
     with runner():
         events = wait_for_events(source.space, 2)
     assert [event.data for event in events] == ["before", "after"]
-    assert events[1].event_id.startswith(f"{topic}-0-0-")
+    assert events[1].event_id.startswith(f"src:{topic}-0-0-")
 
 
 def test_latest_begins_now_and_then_misses_nothing_while_nobody_reads(
@@ -218,6 +223,97 @@ def test_patterns_read_topics_that_come_later(broker: KafkaBroker, connector: Co
         produce(broker, "many-b", b"2")
         events = wait_for_events(source.space, 2)
     assert {event.data for event in events} == {1, 2}
+
+
+def test_a_pattern_that_fits_nothing_yet_is_told_of_until_a_topic_comes(
+    broker: KafkaBroker, connector: Connector
+) -> None:
+    source = make_source(connector, topics=["^later-.*", "^never-.*"], offset_reset="earliest")
+    with runner():
+        wait_for_status(source, "disconnected")
+        assert source.status_reason == "permanent_4xx"
+        assert "none that fits the pattern" in source.status_detail
+        broker.create_topic("later-a", partitions=1)
+        produce(broker, "later-a", b"1")
+        wait_for_events(source.space, 1)
+        wait_for_status(source, "connected")
+
+
+def test_a_pattern_leaves_out_the_clusters_own_topics(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    source = make_source(
+        connector, topics=[f"^({topic}|__consumer_offsets)$"], offset_reset="earliest", format="base64"
+    )
+    with runner():
+        for number in range(1, 4):
+            produce(broker, topic, b"1")
+            wait_for_events(source.space, number)
+            # Its own commit is a record of an internal topic, which came before the next of this one.
+            wait_until(partial(_has_committed, broker, source, topic, number), "nothing was committed")
+        events = wait_for_events(source.space, 3)
+    assert [event.extensions["kafkatopic"] for event in events] == [topic] * 3
+
+
+def _has_committed(broker: KafkaBroker, source: Source, topic: str, number: int) -> bool:
+    return committed(broker, group_of(source), topic) == number
+
+
+def test_a_topic_of_the_clusters_own_is_read_by_its_exact_name(
+    broker: KafkaBroker, connector: Connector, topic: str
+) -> None:
+    produce(broker, topic, b"1")
+    reading = earliest(connector, topic)
+    internal = make_source(
+        connector, "internal", topics=["__consumer_offsets"], offset_reset="earliest", format="base64"
+    )
+    with runner():
+        wait_for(reading, lambda row: row.accepted_count == 1, "the record was not read")
+        wait_for(internal, lambda row: row.accepted_count >= 1, "the internal topic was not read")
+
+
+def test_each_source_makes_its_own_events_of_one_topic(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, b"1", b"2", b"3")
+    sources = [make_source(connector, name, topics=[topic], offset_reset="earliest") for name in ("one", "two")]
+    with runner():
+        for source in sources:
+            wait_for(source, lambda row: row.accepted_count == 3, "another source's events took their place")
+        events = wait_for_events(sources[0].space, 6)
+    assert {event.event_id.partition(":")[0] for event in events} == {"one", "two"}
+    assert {event.source for event in events} == {f"kafka://{connector.public_id}/{topic}"}
+
+
+def test_a_cloud_event_is_the_same_event_to_every_source(broker: KafkaBroker, connector: Connector, topic: str) -> None:
+    produce(broker, topic, b'{"specversion": "1.0", "id": "1", "source": "/s", "type": "a.b"}')
+    sources = [
+        make_source(connector, name, topics=[topic], offset_reset="earliest", format="cloudevents")
+        for name in ("one", "two")
+    ]
+    with runner():
+        for source in sources:
+            wait_for(source, lambda row: row.accepted_count + row.duplicate_count == 1, "it was not read")
+    assert sorted(source.duplicate_count for source in sources) == [0, 1]
+
+
+def test_a_user_without_the_right_to_read_is_told_what_it_lacks(space: Space, broker: KafkaBroker, topic: str) -> None:
+    config = {"bootstrap_servers": broker.sasl, "auth": "scram_sha_512", "username": STRANGER}
+    connector = make_connector_of(space, "kafka", {"password": STRANGER_PASSWORD}, **config)
+    group = f"of-{topic}"
+    source = earliest(connector, topic, group_id=group)
+    with runner():
+        allow(broker, ResourceType.TOPIC, topic)
+        wait_for(source, lambda row: row.status_detail.startswith("group_id: "), "the group is not told of")
+        assert (source.status, source.status_reason) == ("disconnected", "permanent_4xx")
+        assert "does not allow this user to read" in source.status_detail
+        allow(broker, ResourceType.GROUP, group)
+        wait_for_status(source, "connected")
+
+
+def allow(broker: KafkaBroker, kind: Any, name: str) -> None:
+    """Let the stranger read this."""
+    rule = AclBinding(
+        kind, name, ResourcePatternType.LITERAL, f"User:{STRANGER}", "*", AclOperation.READ, AclPermissionType.ALLOW
+    )
+    with AdminClient({"bootstrap.servers": broker.plain, "log_level": 0}) as admin:
+        admin.create_acls([rule])[rule].result(30)
 
 
 def test_a_rate_is_kept_by_waiting_and_nothing_is_lost(broker: KafkaBroker, connector: Connector, topic: str) -> None:

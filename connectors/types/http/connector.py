@@ -99,6 +99,11 @@ class HttpConnectorType(ConnectorType[HttpConfig, HttpSecrets, HttpParams]):
             return "json" if is_json(content_type) or is_ndjson(content_type) else "text"
         return "text"
 
+    def instead_of_json(self, field: str) -> str:
+        return (
+            "For a text that is no JSON, set the header content-type, such as to text/plain." if field == "body" else ""
+        )
+
     def adopt(self, config: Mapping[str, Any]) -> Adopted:
         return adopt_webhook(config)
 

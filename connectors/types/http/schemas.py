@@ -193,7 +193,11 @@ class HttpParams(Params):
     body: JsonValue = Field(
         "{{ event }}",
         title="Body",
-        description="A text, sent as it is, or a JSON value. null sends no body. GET never sends one.",
+        description=(
+            "A JSON value, or a text that is JSON once rendered: event values in it are written as JSON. For a text "
+            "that is no JSON set the header content-type, such as to text/plain; it is sent as it is, and event values "
+            "in it too. null sends no body. GET never sends one."
+        ),
     )
 
     batch_size: int = Field(

@@ -76,6 +76,9 @@ class KafkaConnectorType(ConnectorType[KafkaConfig, KafkaSecrets, KafkaParams]):
     def template_format(self, config: KafkaConfig, params: dict[str, Any], field: str) -> TemplateFormat:
         return "json" if field == "value" and _is_json(params.get("headers")) else "text"
 
+    def instead_of_json(self, field: str) -> str:
+        return "For a text that is no JSON, add the header content-type: text/plain." if field == "value" else ""
+
     def default_params(self) -> dict[str, Any]:
         return {"topic": "switchyard", "value": "{{ event }}"}
 

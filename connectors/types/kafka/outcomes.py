@@ -12,9 +12,11 @@ from connectors.outcomes import Outcome, Reason
 from connectors.types.answers import clean
 from connectors.types.masking import Masker
 
+Meanings = dict[str, tuple[Reason, str]]
+
 MAX_SAID: Final = 500  # characters of what a broker says
 # By error: what becomes of the delivery, and what to tell a person.
-MEANINGS: Final[dict[str, tuple[Reason, str]]] = {
+MEANINGS: Final[Meanings] = {
     # The way to the cluster.
     BLOCKED: (Reason.BLOCKED_TARGET, ""),
     "_RESOLVE": (Reason.RETRY_DNS, "The name of a server could not be resolved."),
@@ -61,6 +63,26 @@ MEANINGS: Final[dict[str, tuple[Reason, str]]] = {
     "_UNSUPPORTED_FEATURE": (Reason.BAD_CONFIG, "The cluster is too old for these settings."),
     "_INVALID_ARG": (Reason.BAD_CONFIG, "librdkafka does not take these settings."),
 }
+_MISSING: Final = (
+    Reason.PERMANENT_4XX,
+    "topics: the cluster has no such topic, or none that fits the pattern. It is read once it is there.",
+)
+# The same for who reads topics.
+READING: Final[Meanings] = MEANINGS | {
+    "_FATAL": (Reason.RETRY_CONNECT, "The consumer failed for good, and another takes its place."),
+    "TOPIC_AUTHORIZATION_FAILED": (
+        Reason.PERMANENT_4XX,
+        "topics: the cluster does not allow this user to read one of them.",
+    ),
+    "GROUP_AUTHORIZATION_FAILED": (
+        Reason.PERMANENT_4XX,
+        "group_id: the cluster does not allow this user to read as a member of this consumer group.",
+    ),
+    "INVALID_GROUP_ID": (Reason.PERMANENT_4XX, "group_id: the cluster takes no consumer group of this name."),
+    "_UNKNOWN_TOPIC": _MISSING,
+    "UNKNOWN_TOPIC_OR_PART": _MISSING,
+    "TOPIC_EXCEPTION": (Reason.PERMANENT_4XX, "topics: the cluster takes no topic of this name."),
+}
 # What the docs page says of all this.
 RESULTS: Final[dict[str, Reason]] = {
     "an acknowledgement, or with acks none the sending": Reason.OK,
@@ -78,6 +100,7 @@ RESULTS: Final[dict[str, Reason]] = {
 }
 # What can be expected to pass: leaders that move, brokers that start, storage that fails over.
 OTHERWISE: Final = (Reason.RETRY_HTTP_5XX, "The cluster did not take the message.")
+_OTHERWISE_READING: Final = (Reason.RETRY_HTTP_5XX, "The cluster does not let the topics be read.")
 # Of these errors librdkafka's own words, or those of the other side, say which of several things went wrong.
 _SPOKEN: Final = frozenset(
     {"_TRANSPORT", "_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_FATAL", "_INVALID_ARG"}
@@ -91,8 +114,8 @@ _AROUND: Final = re.compile(
 )
 
 
-def reason_for(fault: Fault) -> Reason:
-    """Return what an error means."""
+def reason_for(fault: Fault, meanings: Meanings = MEANINGS) -> Reason:
+    """Return what an error means: with MEANINGS for a message, with READING for who reads."""
     if "OAUTHBEARER token" in fault.said:  # the token endpoint's fault, and asked again by itself
         return Reason.RETRY_CONNECT
     if fault.code == "_TRANSPORT":
@@ -100,20 +123,24 @@ def reason_for(fault: Fault) -> Reason:
             return Reason.RETRY_TLS
         if "timed out" in fault.said:
             return Reason.RETRY_TIMEOUT
-    return MEANINGS.get(fault.code, OTHERWISE)[0]
+    return _meaning(fault.code, meanings)[0]
 
 
-def explain(fault: Fault, masker: Masker) -> str:
+def explain(fault: Fault, masker: Masker, meanings: Meanings = MEANINGS) -> str:
     """Return an error in a line for a person: ours, and what was said where that tells more."""
     if fault.code == BLOCKED:
         return fault.said
     code = "_SSL" if fault.code == "_TRANSPORT" and _is_tls(fault) else fault.code
-    ours = MEANINGS.get(code, OTHERWISE)[1]
-    if fault.code in MEANINGS and fault.code not in _SPOKEN:
+    ours = _meaning(code, meanings)[1]
+    if fault.code in meanings and fault.code not in _SPOKEN:
         return ours
     said = clean(_AROUND.sub("", fault.said)[:MAX_SAID], masker, is_cut=len(fault.said) > MAX_SAID)
     said = " ".join("".join(character if character.isprintable() else " " for character in said).split())
     return f"{ours} {said.rstrip('.:?')}." if said else ours
+
+
+def _meaning(code: str, meanings: Meanings) -> tuple[Reason, str]:
+    return meanings.get(code, _OTHERWISE_READING if meanings is READING else OTHERWISE)
 
 
 def _is_tls(fault: Fault) -> bool:

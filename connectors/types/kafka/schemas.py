@@ -1,9 +1,9 @@
 """What a person fills in for a Kafka connector, and what an action says to it."""
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, JsonValue, SecretStr, ValidationInfo, field_validator, model_validator
 
 from connectors.net.brokers import parse_servers
 from connectors.net.urls import MAX_URL, parse_url
@@ -113,7 +113,7 @@ class _Cluster(Config):
         title="Idempotent",
         description=(
             "The cluster drops what it has already when a try is repeated within its timeout, and keeps the order. "
-            "Needs the acknowledgement of all."
+            "Needs the acknowledgement of all: with another one it is off unless set, and cannot be switched on."
         ),
     )
     compression: Compression = Field("none", title="Compression", description="Of each batch of messages.")
@@ -209,6 +209,14 @@ class _Cluster(Config):
             raise ValueError("A client ID has printable ASCII characters only.")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_the_acks(cls, values: Any) -> Any:
+        # The default is for the acknowledgement of all: what nobody has set is no reason to refuse another one.
+        if isinstance(values, dict) and values.get("acks", "all") != "all":
+            return {"idempotence": False, **values}
+        return values
+
     @field_validator("idempotence")
     @classmethod
     def _fits_the_acks(cls, value: bool, info: ValidationInfo) -> bool:
@@ -260,8 +268,9 @@ class KafkaParams(Params):
         "{{ event }}",
         title="Value",
         description=(
-            "A text, sent as it is, or a JSON value. null sends none, which deletes the key in a compacted topic. "
-            "Values in it are written as JSON, unless a header content-type says that it is something else."
+            "A JSON value, or a text that is JSON once rendered: event values in it are written as JSON. For a text "
+            "that is no JSON add the header content-type: text/plain; it is sent as it is, and event values in it too. "
+            "null sends none, which deletes the key in a compacted topic."
         ),
     )
     headers: dict[str, str] = Field(

@@ -57,6 +57,9 @@ class MqttConnectorType(ConnectorType[MqttConfig, MqttSecrets, MqttParams]):
     def template_format(self, config: MqttConfig, params: dict[str, Any], field: str) -> TemplateFormat:
         return "json" if field == "payload" and is_json(str(params.get("content_type") or "")) else "text"
 
+    def instead_of_json(self, field: str) -> str:
+        return "For a text that is no JSON, set content_type to text/plain." if field == "payload" else ""
+
     def default_params(self) -> dict[str, Any]:
         return {"topic": "switchyard/events", "payload": "{{ event }}"}
 

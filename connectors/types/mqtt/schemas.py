@@ -105,7 +105,11 @@ class MqttParams(Params):
     payload: JsonValue = Field(
         "{{ event }}",
         title="Payload",
-        description="A text, sent as it is, or a JSON value. null sends none, which clears a retained message.",
+        description=(
+            "A JSON value, or a text that is JSON once rendered: event values in it are written as JSON. For a text "
+            "that is no JSON set content_type to text/plain; it is sent as it is, and event values in it too. null "
+            "sends none, which clears a retained message."
+        ),
     )
     qos: Literal[0, 1, 2] = Field(
         1,

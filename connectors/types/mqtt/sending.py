@@ -64,9 +64,11 @@ class Sending:
     def _run(self, link: Link) -> Iterator[Outcome]:
         has_more = True
         while has_more or self._pending:
+            began = time.monotonic()
             if not self._pending and (refusal := self._reach(link)):
+                took = time.monotonic() - began
                 yield from self._done
-                yield from self._refuse_all(refusal)
+                yield from self._refuse_all(refusal, took)
                 return
             pause, has_more = self._hand_over(link)
             if self._pending and not self._done:
@@ -83,9 +85,9 @@ class Sending:
         self._is_tired = self._has_answered = False
         return link.reach()
 
-    def _refuse_all(self, refusal: CannotConnect) -> Iterator[Outcome]:
+    def _refuse_all(self, refusal: CannotConnect, took: float) -> Iterator[Outcome]:
         for message in self._messages:
-            yield Outcome(message.key, refusal.reason, refusal.detail)
+            yield Outcome(message.key, refusal.reason, refusal.detail, duration=took)
 
     def _hand_over(self, link: Link) -> tuple[float, bool]:
         """Take what there is room for; return the seconds to wait for news meanwhile, and whether there may be more."""

@@ -14,7 +14,7 @@ from connectors.net.policy import BlockedTarget, NetworkPolicy
 from connectors.net.resolver import NameNotFound
 from connectors.outcomes import Reason
 from connectors.types.answers import clean
-from connectors.types.kafka.outcomes import explain, reason_for
+from connectors.types.kafka.outcomes import READING, explain, reason_for
 from connectors.types.kafka.settings import access_of, client_settings, token_for
 from connectors.types.oauth2 import NoToken
 from rules.sources.base import Message, Reader, Subscription
@@ -22,7 +22,7 @@ from rules.sources.kafka.source import KafkaParams
 
 _ATTRIBUTE: Final = "ce_"  # what the headers of a CloudEvent begin with (Kafka protocol binding 1.0.2, section 3.2.3)
 _MAX_SUBJECT: Final = 1024  # bytes
-_MAX_ID: Final = 256
+_MAX_ID: Final = 240  # characters: what comes to stand where another record was gets some more
 _LAST_MOMENT: Final = 253_402_300_799_999  # milliseconds; later years have more than four digits
 
 
@@ -61,7 +61,7 @@ class KafkaReader(Reader):
         records = consumer.read(most, wait)
         if consumer.is_broken and not records:
             raise self._explained(consumer.trouble or consumer.fault or Fault("_FATAL", ""))
-        return [_message(self._subscription.connector, record) for record in records]
+        return [_message(self._subscription.connector, self._subscription.id, record) for record in records]
 
     def done(self, messages: Sequence[Message]) -> None:
         self._opened().store(message.handle for message in messages)
@@ -99,12 +99,13 @@ class KafkaReader(Reader):
         return self._consumer
 
     def _explained(self, fault: Fault) -> CannotConnect:
-        return CannotConnect(reason_for(fault), explain(fault, self._access.masker))
+        return CannotConnect(reason_for(fault, READING), explain(fault, self._access.masker, READING))
 
 
-def _message(connector: str, record: Record) -> Message:
+def _message(connector: str, source: str, record: Record) -> Message:
     topic = record.topic
     place = f"{topic}-{record.partition}-{record.offset}"
+    event_id = f"{source}:{place}"  # two sources may read one topic, and each makes its own events
     key = "" if record.key is None else _text(record.key)
     headers = {name: None if value is None else _text(value) for name, value in record.headers}
     extensions: dict[str, str | int | bool] = {
@@ -112,7 +113,7 @@ def _message(connector: str, record: Record) -> Message:
         "kafkapartition": record.partition,
         "kafkaoffset": str(record.offset),  # beyond the 32 bit of a CloudEvents integer
     }
-    is_subject = bool(key) and not key.isspace() and key.isprintable() and len(key.encode()) <= _MAX_SUBJECT
+    is_subject = record.key == key.encode() and _is_subject(key)  # and not in base64
     if is_subject:
         extensions["partitionkey"] = key  # as the CloudEvents extension "Partitioning" has it
     about: dict[str, Any] = {
@@ -129,7 +130,7 @@ def _message(connector: str, record: Record) -> Message:
         place=place,
         source=f"kafka://{connector}/{topic}",
         subject=key if is_subject else "",
-        id=place if len(place) <= _MAX_ID else blake2b(place.encode(), digest_size=16).hexdigest(),
+        id=event_id if len(event_id) <= _MAX_ID else blake2b(event_id.encode(), digest_size=16).hexdigest(),
         fingerprint=b"%d\0%b\0" % (record.timestamp or 0, record.key or b""),
         extensions=extensions,
         time=_time(record.timestamp),
@@ -143,6 +144,10 @@ def _message(connector: str, record: Record) -> Message:
         webhook_id=headers.get("webhook-id") or "",
         handle=record,
     )
+
+
+def _is_subject(key: str) -> bool:
+    return bool(key) and not key.isspace() and key.isprintable() and len(key.encode()) <= _MAX_SUBJECT
 
 
 def _text(value: bytes) -> str:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from rules.sources.base import Reader, SourceType, Subscription
 from rules.sources.mapping import MAX_TEMPLATE, MappedParams
+from spaces.errors import FieldError, InvalidInput
 
 # What a broker takes: org.apache.kafka.common.internals.Topic.
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -38,7 +39,8 @@ class KafkaParams(MappedParams):
 
     topics: Annotated[list[Topic], Field(min_length=1, max_length=100), AfterValidator(_distinct)] = Field(
         title="Topics",
-        description="Names, or patterns that begin with ^, such as ^orders-.* for all topics that begin so.",
+        description="Names, or patterns that begin with ^, such as ^orders-.* for all topics that begin so. Patterns "
+        "leave out topics that begin with __, the cluster's own: such a one is named, by a source without patterns.",
         examples=[["orders"]],
     )
     group_id: Annotated[str, StringConstraints(strip_whitespace=True, max_length=249)] = Field(
@@ -73,9 +75,22 @@ class KafkaParams(MappedParams):
     event_id: str = Field(
         "",
         title="Event ID",
-        description="Template. Empty: <topic>-<partition>-<offset>, by which a record that comes again is known.",
+        description="Template. Empty: <ID of the source>:<topic>-<partition>-<offset>, by which a record that comes "
+        "again is known.",
         max_length=MAX_TEMPLATE,
     )
+
+    def check(self, pointer: str) -> None:
+        errors = []
+        internal = next((topic for topic in self.topics if topic.startswith("__")), None)
+        if internal is not None and any(topic.startswith("^") for topic in self.topics):
+            detail = f"Patterns leave out the cluster's own topics: read {internal} by a source without patterns."
+            errors.append(FieldError(f"{pointer}/topics", detail))
+        if not self.group_id.isprintable():
+            errors.append(FieldError(f"{pointer}/group_id", "There are no control characters in it."))
+        if errors:
+            raise InvalidInput(errors)
+        super().check(pointer)
 
 
 class KafkaSource(SourceType[KafkaParams]):

@@ -139,7 +139,13 @@ class MqttReader(Reader):
 
     def _refuse(self, size: int) -> None:
         about = {"topic": "", "qos": 0, "retain": False, "content_type": "", "user_properties": {}, "digest": ""}
-        unreadable = Message(None, about, f"a packet of {size:,} bytes", f"mqtt://{self._subscription.connector}")
+        unreadable = Message(
+            None,
+            about,
+            place=f"a packet of {size:,} bytes",
+            source=f"mqtt://{self._subscription.connector}",
+            fault="This is no message of MQTT.",
+        )
         self._received.append(unreadable)
 
 
@@ -156,7 +162,7 @@ def _message(connector: str, received: Received) -> Message:
     if is_printable:
         extensions["mqtttopic"] = topic
     return Message(
-        body=received.payload,
+        body=received.payload or None,  # as when a retained message is cleared
         about={
             "topic": topic,
             "qos": received.qos,

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from rules.sources.base import Reader, SourceType, Subscription
 from rules.sources.mapping import MAX_TEMPLATE, MappedParams
 from rules.topics import MAX_TOPIC, check_filter
+from spaces.validation import reject
 
 _WEEK: Final = 7 * 24 * 3600
 
@@ -87,6 +88,11 @@ class MqttParams(MappedParams):
         "of a topic are one event. Empty: a fresh one, and what the broker sends again after a crash is stored twice.",
         max_length=MAX_TEMPLATE,
     )
+
+    def check(self, pointer: str) -> None:
+        if not self.client_id.isprintable():
+            raise reject(f"{pointer}/client_id", "There are no control characters in it.")
+        super().check(pointer)
 
 
 class MqttSource(SourceType[MqttParams]):

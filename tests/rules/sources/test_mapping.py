@@ -65,6 +65,12 @@ def test_what_is_no_event_is_refused_with_the_reason(body: bytes, params: dict[s
         read(body, **params)
 
 
+@pytest.mark.parametrize("form", ["json", "text", "base64", "cloudevents"])
+def test_what_could_not_be_read_as_a_message_is_no_event(form: str) -> None:
+    with pytest.raises(InvalidInput, match="no message of MQTT"):
+        read(None, {"fault": "This is no message of MQTT."}, format=form)
+
+
 def test_a_message_that_is_too_large_is_refused_as_that(settings: Any) -> None:
     settings.MAX_EVENT_BYTES = 100
     for form in ("json", "text", "base64", "cloudevents"):
@@ -111,3 +117,18 @@ def test_topic_filters_of_the_standard_are_taken(topic: str) -> None:
 def test_what_is_no_topic_filter_is_refused(topic: str) -> None:
     with pytest.raises(ValueError, match="topics"):
         MqttParams(topics=[topic])
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [
+        (KafkaParams(topics=["a"], group_id="one\ntwo"), "/params/group_id"),
+        (MqttParams(topics=["a"], client_id="one\x1btwo"), "/params/client_id"),
+    ],
+)
+def test_control_characters_in_names_are_refused_when_saved_and_still_read(
+    params: KafkaParams | MqttParams, pointer: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        params.check("/params")
+    assert [error.pointer for error in refused.value.errors] == [pointer]

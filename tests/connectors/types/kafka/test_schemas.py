@@ -91,6 +91,14 @@ def test_what_does_not_go_together_is_refused(config: dict[str, Any], field: str
     assert refused(KafkaConfig, values) == [(field,)]
 
 
+@pytest.mark.parametrize(("acks", "idempotence"), [("all", True), ("leader", False), ("none", False)])
+def test_idempotence_that_nobody_set_follows_the_acknowledgement(acks: str, idempotence: bool) -> None:
+    config = KafkaConfig.model_validate({"bootstrap_servers": SERVERS, "acks": acks})
+    assert config.idempotence is idempotence
+    stored = config.model_dump(mode="json")
+    assert KafkaConfig.model_validate(stored).model_dump(mode="json") == stored
+
+
 @pytest.mark.parametrize(
     "servers",
     ["a.example.com", "a.example.com:1,b.example.com:2", " a.example.com , 93.184.216.34:9093 ", "[2606:2800::1]:9092"],

@@ -145,6 +145,18 @@ def test_a_broker_that_ends_every_connection_is_not_connected_to_again_and_again
     assert len(outcomes) == 20
 
 
+def test_a_try_that_could_not_connect_has_the_time_that_it_took(mqtt: MqttConnectorType) -> None:
+    def slow(peer: Peer) -> None:
+        peer.receive()
+        peer.reset()
+
+    with serving(slow) as (server, connection):
+        outcomes = deliver(mqtt, connection, message(1), message(2))
+        assert server.connections == 1
+    assert set(reasons(outcomes).values()) == {Reason.RETRY_CONNECT}
+    assert all(outcome.duration > 0 for outcome in outcomes.values())
+
+
 def test_the_largest_message_is_the_one_that_was_too_large(mqtt: MqttConnectorType) -> None:
     """Section 4.13: a broker that did not tell its limit disconnects with 0x95."""
     waiting: list[int] = []
