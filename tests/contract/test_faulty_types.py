@@ -219,7 +219,7 @@ def test_a_message_sent_by_hand_fails_and_is_no_error_of_the_server(space: Space
 @pytest.mark.parametrize(
     ("type_id", "fails", "names"),
     [
-        ("faulty_api", "", ["url", "type"]),
+        ("faulty_api", "", ["parse", "type"]),
         ("faulty_plain", "at a message", ["look", "type"]),
         ("faulty_plain", "without a step", ["type"]),
     ],
