@@ -26,7 +26,7 @@ from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
 from connectors.services.watch import Watch
 from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage, Paced
-from connectors.types.faults import FAULT, NO_OUTCOME, tell_fault
+from connectors.types.faults import FAULT, NO_FAULT, NO_OUTCOME, tell_fault
 from connectors.types.registry import get_type
 
 logger = logging.getLogger(__name__)
@@ -288,7 +288,7 @@ class Lane(threading.Thread):
             self._record_all(connector, connector_type.deliver(opened, paced))
             if self._under_way:
                 self._fail(connector, waiting, NO_OUTCOME)
-        except (DatabaseError, InterfaceError):
+        except NO_FAULT:
             raise
         except Exception as error:  # noqa: BLE001  a package's code may raise anything
             self._fail(connector, waiting, tell_fault(connector.type, error))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from pydantic import ValidationError
 
 from actions.engine import log
@@ -18,7 +18,7 @@ from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
 from connectors.services.circuits import observe
 from connectors.types.base import Message
-from connectors.types.faults import FAULT, tell_fault
+from connectors.types.faults import FAULT, NO_FAULT, tell_fault
 from connectors.types.registry import get_type
 from spaces import audit
 from spaces.models import Space
@@ -73,7 +73,7 @@ def _send(connector: Connector, webhook_id: str, rendered: dict[str, Any]) -> Ou
         return Outcome(_KEY, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {first_fault(error)}")
     try:
         (outcome,) = connector_type.deliver(opened, [Message(_KEY, webhook_id, params)])
-    except DatabaseError:
+    except NO_FAULT:
         raise
     except Exception as error:  # noqa: BLE001  a package's code may raise anything
         return Outcome(_KEY, FAULT, tell_fault(connector.type, error))

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError
-
 from connectors.models import Connector
 from connectors.outcomes import Reason
 from connectors.services.circuits import observe
@@ -14,7 +12,7 @@ from connectors.services.opening import CannotOpen, open_connection
 from connectors.services.settings import apply_settings, conceal, without_masks
 from connectors.steps import PROBE_TIMEOUT, Step
 from connectors.types.base import AnyConnection
-from connectors.types.faults import FAULT, tell_fault
+from connectors.types.faults import FAULT, NO_FAULT, tell_fault
 from connectors.types.registry import get_type, require_type
 from spaces.errors import ReadOnly
 from spaces.models import Space
@@ -99,7 +97,7 @@ def _steps(type_id: str, connection: AnyConnection) -> Iterator[Step]:
             yield step
         if step is None:
             raise LookupError("the probe has no steps")
-    except DatabaseError:
+    except NO_FAULT:
         raise
     except Exception as error:  # noqa: BLE001  a package's code may raise anything
         detail = tell_fault(type_id, error)

@@ -4,12 +4,16 @@ import logging
 import traceback
 from typing import Final
 
+from django.db import DatabaseError, InterfaceError
+
 from connectors.outcomes import Reason
 
 logger = logging.getLogger(__name__)
 
 # Tried again, and dead once the tries are used up: it may be what the system said that the type does not expect.
 FAULT: Final = Reason.RETRY_HTTP_5XX
+# Raised by a type that reads or keeps something here, such as an access token: no fault of its own.
+NO_FAULT: Final = (DatabaseError, InterfaceError)
 NO_OUTCOME: Final = "The connector type ended without an outcome for the message, which may have arrived."
 
 

@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 
 import pytest
+from django.db import DatabaseError
 from pydantic import SecretStr
 
 from actions.engine.lanes import lanes
@@ -70,6 +71,8 @@ class FaultyApi(HttpApiType[FaultyConfig, FaultySecrets, FaultyParams]):
             raise RuntimeError(f"cannot use {CANARY}\nand {CREDENTIALS}")
         request = site.request("POST", json=message.params.text, message=message)
         result = yield request
+        if message.params.text == "database":
+            raise DatabaseError("the database is gone")
         if message.params.text == "after":
             raise KeyError(CANARY)
         return site.outcome(message, request, result)
@@ -176,6 +179,12 @@ def test_the_message_that_a_type_fails_at_is_tried_again_and_the_others_arrive_o
     assert "in converse" in caplog.text, "the log says where"
     sent = sorted(call.json for call in server.calls)
     assert [text for text in sent if text != fault] == ["a", "b", "c", "d"]
+
+
+def test_a_database_that_is_gone_is_no_fault_of_the_type(server: Vendor) -> None:
+    connection = Connection(1, 1, FaultyConfig(url=server.url), FaultySecrets())
+    with pytest.raises(DatabaseError):
+        list(FaultyApi().deliver(connection, [Message(7, "0d9f", FaultyParams(text="database"))]))
 
 
 @pytest.mark.parametrize("fails", ["at a message", "without an outcome", "with another key"])
