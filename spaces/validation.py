@@ -146,6 +146,13 @@ def parse_model(
     raise InvalidInput(FieldError(extend(pointer, *detail["loc"]), _describe(detail)) for detail in details)
 
 
+def first_fault(error: ModelError) -> str:
+    """Return the first thing that is wrong, for a line: ``place: what``, without a place where all of it is wrong."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    place = "/".join(map(str, detail["loc"]))
+    return f"{place}: {_describe(detail)}" if place else _describe(detail)
+
+
 def _is_banned(sign: str) -> bool:
     return unicodedata.category(sign) in _BANNED_CATEGORIES or sign in _REORDERING
 

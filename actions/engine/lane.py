@@ -6,18 +6,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from pydantic import ValidationError
 
 from actions.engine import leases
-from actions.engine.expiry import expired_detail
 from actions.engine.flow import Flow
 from actions.engine.gate import Gate
 from actions.engine.leases import Leased
+from actions.engine.messages import message_of
 from actions.engine.outcomes import Finished
 from actions.engine.recorder import Recorder
 from actions.policy import STANDARD
@@ -27,7 +25,8 @@ from connectors.net.policy import NetworkPolicy
 from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
 from connectors.services.watch import Watch
-from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage, Message, Paced
+from connectors.types.base import AnyConnection, AnyConnectorType, AnyMessage, Paced
+from connectors.types.faults import FAULT, NO_FAULT, NO_OUTCOME, tell_fault
 from connectors.types.registry import get_type
 
 logger = logging.getLogger(__name__)
@@ -285,7 +284,17 @@ class Lane(threading.Thread):
             _hand_back_connection()
         messages = self._messages(connector, connector_type, batch, waiting)
         paced = Paced(messages, lambda: self._wait(waiting, len(self._under_way)))
-        for outcome in connector_type.deliver(opened, paced):
+        try:
+            self._record_all(connector, connector_type.deliver(opened, paced))
+            if self._under_way:
+                self._fail(connector, waiting, NO_OUTCOME)
+        except NO_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001  a package's code may raise anything
+            self._fail(connector, waiting, tell_fault(connector.type, error))
+
+    def _record_all(self, connector: Connector, outcomes: Iterator[Outcome]) -> None:
+        for outcome in outcomes:
             delivery = self._under_way.pop(outcome.key)
             if self._is_gated:
                 self._gate.finish(delivery)
@@ -301,6 +310,20 @@ class Lane(threading.Thread):
             if self._left == _NEARLY_DONE:
                 with self._changed:
                     self._changed.notify_all()
+
+    def _fail(self, connector: Connector, waiting: deque[Leased], detail: str) -> None:
+        """Tell of the type's fault for all under way: their leases would end late, as if a worker had vanished.
+
+        Where none is under way, those that wait have it: the type fails before it takes a message.
+        """
+        self._watch.see(Outcome(0, FAULT, detail))
+        if not self._under_way:
+            self._refuse_all(waiting, connector.public_id, FAULT, detail)
+        for delivery in self._under_way.values():
+            if self._is_gated:
+                self._gate.finish(delivery)
+            self._recorder.put(Finished(delivery, Outcome(delivery.id, FAULT, detail), connector.public_id))
+        self._under_way.clear()
 
     def _messages(
         self, connector: Connector, connector_type: AnyConnectorType, batch: Batch, waiting: deque[Leased]
@@ -321,7 +344,7 @@ class Lane(threading.Thread):
                     self._changed.wait(min(wait, GLANCE))
                 continue
             delivery = self._gate.take(waiting) if self._is_gated else waiting.popleft()
-            message = _message(delivery, connector_type)
+            message = message_of(delivery, connector_type)
             if isinstance(message, Outcome):
                 if self._is_gated:
                     self._gate.finish(delivery)
@@ -370,18 +393,3 @@ def _hand_back_connection() -> None:
     """Give the database connection back while the thread waits for others: PostgreSQL's pool has fewer than lanes."""
     if connection.vendor == "postgresql":
         connection.close()
-
-
-def _message(delivery: Leased, connector_type: AnyConnectorType) -> AnyMessage | Outcome:
-    """Return the message to send, or the outcome of a delivery that cannot be sent at all."""
-    if not delivery.action_id:
-        return Outcome(delivery.id, Reason.BAD_CONFIG, "The action was deleted.")
-    if delivery.expires_at is not None and delivery.expires_at <= datetime.now(UTC):
-        return Outcome(delivery.id, Reason.EXPIRED, expired_detail(delivery.expires_at))
-    try:
-        params = connector_type.params_model.model_validate(delivery.message)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(map(str, first["loc"]))
-        return Outcome(delivery.id, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {place}: {first['msg']}")
-    return Message(delivery.id, str(delivery.webhook_id), params, delivery.hop, delivery.policy.timeout)

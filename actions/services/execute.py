@@ -18,10 +18,11 @@ from connectors.outcomes import Outcome, Reason
 from connectors.services import CannotOpen, open_connection
 from connectors.services.circuits import observe
 from connectors.types.base import Message
+from connectors.types.faults import FAULT, NO_FAULT, tell_fault
 from connectors.types.registry import get_type
 from spaces import audit
 from spaces.models import Space
-from spaces.validation import check_storable, reject
+from spaces.validation import check_storable, first_fault, reject
 
 _ALERT: Final = {
     "uuid": "00000000-0000-4000-8000-000000000000",
@@ -83,10 +84,13 @@ def _send(connector: Connector, webhook_id: str, rendered: dict[str, Any]) -> Ou
     except CannotOpen as error:
         return Outcome(_KEY, error.reason, error.detail)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(map(str, first["loc"]))
-        return Outcome(_KEY, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {place}: {first['msg']}")
-    (outcome,) = connector_type.deliver(opened, [Message(_KEY, webhook_id, params)])
+        return Outcome(_KEY, Reason.TEMPLATE_ERROR, f"The rendered params do not fit: {first_fault(error)}")
+    try:
+        (outcome,) = connector_type.deliver(opened, [Message(_KEY, webhook_id, params)])
+    except NO_FAULT:
+        raise
+    except Exception as error:  # noqa: BLE001  a package's code may raise anything
+        return Outcome(_KEY, FAULT, tell_fault(connector.type, error))
     return outcome
 
 

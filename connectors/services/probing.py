@@ -1,7 +1,7 @@
 """Probe connectors: try the connection step by step, without sending a message."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from connectors.services.circuits import observe
 from connectors.services.opening import CannotOpen, open_connection
 from connectors.services.settings import apply_settings, conceal, without_masks
 from connectors.steps import PROBE_TIMEOUT, Step
+from connectors.types.base import AnyConnection
+from connectors.types.faults import FAULT, NO_FAULT, tell_fault
 from connectors.types.registry import get_type, require_type
 from spaces.errors import ReadOnly
 from spaces.models import Space
@@ -83,5 +85,20 @@ def _probe(row: Connector) -> Probe:
     except CannotOpen as error:
         steps: tuple[Step, ...] = (Step("settings", error.detail, reason=error.reason),)
     else:
-        steps = tuple(get_type(row.type).probe(connection, timeout=PROBE_TIMEOUT))
+        steps = tuple(_steps(row.type, connection))
     return Probe(steps, time.monotonic() - began)
+
+
+def _steps(type_id: str, connection: AnyConnection) -> Iterator[Step]:
+    """Yield the steps of the probe, and a failed one as the last where the type itself fails."""
+    try:
+        step = None
+        for step in get_type(type_id).probe(connection, timeout=PROBE_TIMEOUT):
+            yield step
+        if step is None:
+            raise LookupError("the probe has no steps")
+    except NO_FAULT:
+        raise
+    except Exception as error:  # noqa: BLE001  a package's code may raise anything
+        detail = tell_fault(type_id, error)
+        yield Step("type", detail, reason=FAULT, advice="Whoever runs this installation finds in the log what failed.")

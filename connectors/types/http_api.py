@@ -23,6 +23,7 @@ from connectors.steps import Step
 from connectors.types.answers import RESULTS, clean
 from connectors.types.base import Connection, ConnectorType, Message, ParamsT, SecretsT
 from connectors.types.conversations import BadMessage, Conversation, hold
+from connectors.types.faults import FAULT, NO_FAULT, tell_fault
 from connectors.types.gathering import Batch, Gathering
 from connectors.types.http_fields import ADVANCED, DEFAULT_TIMEOUT
 from connectors.types.http_probe import CHECKS, Probe, probe_http, status_step, token_step
@@ -89,6 +90,10 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
                 outcomes.append((yield from self.converse(site, message)))
             except BadMessage as error:
                 outcomes.append(Outcome(message.key, Reason.TEMPLATE_ERROR, str(error)))
+            except (NoToken, *NO_FAULT):
+                raise  # which no message is to blame for
+            except Exception as error:  # noqa: BLE001  of this message alone: the others go on
+                outcomes.append(Outcome(message.key, FAULT, tell_fault(self.id, error)))
         return outcomes
 
     def headers(self, config: ApiConfigT, secrets: SecretsT) -> Mapping[str, str]:
@@ -220,12 +225,17 @@ class HttpApiType(ConnectorType[ApiConfigT, SecretsT, ParamsT]):
         began = time.monotonic()
         try:
             outcomes = yield from _authorized(site, self.converse_together(site, messages))
+            took = time.monotonic() - began
+            return [replace(outcome, duration=took) for outcome in outcomes]
         except NoToken as error:
             failure = error.failure
             detail = clean(failure.detail, site.masker)
             return [Outcome(message.key, failure.reason, detail, duration=failure.duration) for message in messages]
-        took = time.monotonic() - began
-        return [replace(outcome, duration=took) for outcome in outcomes]
+        except NO_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001  of these messages alone: other conversations go on
+            detail = tell_fault(self.id, error)
+            return [Outcome(message.key, FAULT, detail) for message in messages]
 
 
 def _authorized(site: Site[ApiConfigT, SecretsT], conversation: Conversation) -> Conversation:

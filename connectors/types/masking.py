@@ -4,16 +4,22 @@ import html
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote, quote_plus
 
-MASK = "<secret>"
+MASK: Final = "<secret>"
+SHORTEST: Final = 4  # characters of a secret that is masked in texts
 
 
 class Masker:
-    """Masks a set of secrets, as they are and as JSON, URL, HTML and base64 write them."""
+    """Masks a set of secrets, as they are and as JSON, URL, HTML and base64 write them.
+
+    One of less than SHORTEST characters is left in texts: it stands in most of them by chance, and masks all over a
+    text would both garble it and tell the secret.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
+        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def mask(self, text: str, *, is_cut: bool = False) -> str:

@@ -12,7 +12,7 @@ from connectors.net.headers import check_value
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.rendered import one_of
+from connectors.types.rendered import LONG, one_of
 
 SUB_ACTIONS: Final = ("createAlert", "closeAlert", "acknowledgeAlert", "addNote")
 PRIORITIES: Final = ("P1", "P2", "P3", "P4", "P5")
@@ -27,7 +27,6 @@ MAX_USER: Final = 100
 MAX_TAG: Final = 50
 MAX_ACTION: Final = 50
 MAX_DETAILS: Final = 8_000
-_LONG: Final = 256 * 1024  # characters of a text that is cut
 
 
 class OpsAlertConfig(HttpApiConfig):
@@ -98,21 +97,36 @@ class OpsAlertParams(Params):
             "What has the same alias is one alert. Needed by all but createAlert; one without gets the id of its "
             "delivery, so that no retry opens a second alert. More than 512 characters are replaced by their hash."
         ),
-        max_length=8192,
+        max_length=LONG,
     )
     message: str = Field(
         "{{ event.type }} from {{ event.source }}",
         title="Message",
         description="One line, cut after 130 characters.",
-        max_length=_LONG,
+        max_length=LONG,
     )
-    description: str = Field("", title="Description", description="Cut after 15,000 characters.", max_length=_LONG)
+    description: str = Field("", title="Description", description="Cut after 15,000 characters.", max_length=LONG)
     priority: str = Field("", title="Priority", description="P1, the highest, to P5. Empty: P3.", max_length=256)
-    entity: str = Field("", title="Entity", description="What the alert is about, such as a host.", max_length=2048)
-    source: str = Field("{{ event.source }}", title="Source", description="Where it comes from.", max_length=2048)
-    user: str = Field("", title="User", description="In whose name the request is made.", max_length=1024)
+    entity: str = Field(
+        "",
+        title="Entity",
+        description="What the alert is about, such as a host; cut after 512 characters.",
+        max_length=LONG,
+    )
+    source: str = Field(
+        "{{ event.source }}",
+        title="Source",
+        description="Where it comes from; cut after 100 characters.",
+        max_length=LONG,
+    )
+    user: str = Field(
+        "",
+        title="User",
+        description="In whose name the request is made; cut after 100 characters.",
+        max_length=LONG,
+    )
     note: str = Field(
-        "", title="Note", description="Stands in the activity log; cut after 25,000 characters.", max_length=_LONG
+        "", title="Note", description="Stands in the activity log; cut after 25,000 characters.", max_length=LONG
     )
     tags: list[Annotated[str, Field(max_length=1024)]] = Field(
         default_factory=list,

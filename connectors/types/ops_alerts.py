@@ -8,11 +8,13 @@ is open is not told.
 import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any, Final
 
 from connectors.net.exchange import Response
 from connectors.outcomes import Reason
 from connectors.steps import Step
+from connectors.types.answers import RESULTS, reason_for
 from connectors.types.base import Adopted, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
@@ -53,6 +55,7 @@ class OpsAlertType(HttpApiType[OpsAlertConfig, OpsAlertSecrets, OpsAlertParams])
         "authenticate": "The API key is accepted.",
         "status": "What the answer says, where none of these steps can.",
     }
+    results = {**RESULTS, "an answer 2xx that is not the one with which a request is taken": Reason.RETRY_HTTP_5XX}
     secrets_model = OpsAlertSecrets
     params_model = OpsAlertParams
 
@@ -83,8 +86,10 @@ class OpsAlertType(HttpApiType[OpsAlertConfig, OpsAlertSecrets, OpsAlertParams])
             query = {"identifierType": "alias"}
             request = site.request("POST", path, query=query, json=_change(params), message=message)
         result = yield request
-        detail = self._explain(result) if isinstance(result, Response) else ""
-        return site.outcome(message, request, result, detail=detail)
+        if not isinstance(result, Response):
+            return site.outcome(message, request, result)
+        reason, detail = self._judge_answer(result)
+        return site.outcome(message, request, result, reason, detail)
 
     def judge_key(self, response: Response, passes: frozenset[int]) -> Iterator[Step]:
         """Yield what the answer to a question says of the key; ``passes`` are the statuses that speak for it."""
@@ -113,10 +118,19 @@ class OpsAlertType(HttpApiType[OpsAlertConfig, OpsAlertSecrets, OpsAlertParams])
         else:
             yield status_step("GET", response.status)
 
+    def _judge_answer(self, response: Response) -> tuple[Reason, str]:
+        """Return what an answer means, and a line about it. A request was taken with 202, a result and an id only."""
+        said = read_object(response)
+        reason = reason_for(response.status)
+        if response.status == HTTPStatus.ACCEPTED and said.get("requestId") and said.get("result"):
+            return reason, f"{self.name} took the request {said['requestId']}."
+        if not reason.is_ok:
+            return reason, self._explain(response)
+        told = f"This is no answer of {self.name} that takes a request. Check the address, and what stands between."
+        return Reason.RETRY_HTTP_5XX, f"{self._explain(response)} {told}" if "message" in said else told
+
     def _explain(self, response: Response) -> str:
         said = read_object(response)
-        if response.status == 202:
-            return f"{self.name} took the request {said.get('requestId', 'without an id')}."
         what = f"HTTP {response.status}: {said.get('message', 'no message')}"
         if isinstance(errors := said.get("errors"), dict):
             what += "".join(f"; {field}: {fault}" for field, fault in errors.items())

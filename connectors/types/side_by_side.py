@@ -14,15 +14,17 @@ def side_by_side(
 ) -> Iterator[Outcome]:
     """Yield what ``send`` returns for each message, in any order, up to ``most`` at a time, each in its own thread.
 
-    ``messages`` is pulled by the caller's thread alone, one each time there is room. What ``send`` raises is raised.
+    ``messages`` is pulled by the caller's thread alone, one each time there is room. What ``send`` raises is raised,
+    once the others under way have ended: each of them has its outcome.
     """
     waiting = iter(messages)
     wait = messages.wait if isinstance(messages, Paced) else _no_wait
     workers = _Workers(send)
+    fault: Exception | None = None
     try:
         while True:
             pause: float | None = None
-            while workers.under_way < most:
+            while fault is None and workers.under_way < most:
                 if workers.under_way and (pause := wait()) > 0:
                     break
                 pause = None
@@ -30,10 +32,16 @@ def side_by_side(
                 if message is None:
                     break
                 workers.take(message)
-            if not workers.under_way:
+            if workers.under_way:
+                done = workers.next_done(pause)
+                if isinstance(done, Outcome):
+                    yield done
+                elif done is not None:
+                    fault = fault or done
+            elif fault is not None:
+                raise fault
+            else:
                 return
-            if (outcome := workers.next_outcome(pause)) is not None:
-                yield outcome
     finally:
         workers.dismiss()
 
@@ -55,15 +63,13 @@ class _Workers(Generic[ParamsT]):
             threading.Thread(target=self._run, name=f"sender-{self._threads}", daemon=True).start()
         self._work.put(message)
 
-    def next_outcome(self, within: float | None) -> Outcome | None:
-        """Wait for the next outcome, for so many seconds at most; raise what went wrong in place of it."""
+    def next_done(self, within: float | None) -> Outcome | Exception | None:
+        """Wait for the next outcome, or what was raised in place of it, for so many seconds at most."""
         try:
             done = self._done.get(timeout=within)
         except queue.Empty:
             return None
         self.under_way -= 1
-        if isinstance(done, Exception):
-            raise done
         return done
 
     def dismiss(self) -> None:
@@ -74,7 +80,7 @@ class _Workers(Generic[ParamsT]):
         while (message := self._work.get()) is not None:
             try:
                 self._done.put(self._send(message))
-            except Exception as error:  # noqa: BLE001  raised where the outcome is waited for
+            except Exception as error:  # noqa: BLE001  raised by the caller's thread
                 self._done.put(error)
 
 

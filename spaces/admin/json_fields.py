@@ -5,11 +5,13 @@ Each cleans text to a JSON value, and ``to_text`` turns a JSON value back into t
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from django import forms
 
 from spaces.admin.base import Textarea
+
+_MOST_DIGITS: Final = 4300  # beyond, Python itself converts none
 
 
 class CodeArea(Textarea):
@@ -138,13 +140,19 @@ def _parse_pairs(text: str) -> dict[str, str]:
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        return json.loads(text, parse_int=_whole, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         raise forms.ValidationError(
             f"This is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
         ) from None
     except (ValueError, RecursionError) as error:
         raise forms.ValidationError(f"This is not JSON: {error}.") from None
+
+
+def _whole(digits: str) -> int:
+    if (length := len(digits.lstrip("-"))) > _MOST_DIGITS:
+        raise ValueError(f"a number has {length:,} digits, and {_MOST_DIGITS:,} are the most")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -193,6 +193,7 @@ def test_a_form_sent_back_as_it_was_shown_changes_nothing(values: dict[str, Any]
         ("tls", '{"a": 1, "a": 2}', "stands twice"),
         ("tls", "NaN", "NaN"),
         ("tls", "[" * 100_000, "not JSON"),
+        ("tls", '{"a": -' + "7" * 5000 + "}", "a number has 5,000 digits, and 4,300 are the most"),
     ],
 )
 def test_text_that_is_no_value_is_refused_with_its_place(field: str, text: str, said: str) -> None:

@@ -114,6 +114,24 @@ def test_execute_sends_one_real_message_and_logs_it(api: Api, space: Space, conn
     assert AuditEntry.objects.get(action="connector.execute").actor.startswith("tests (sy_")
 
 
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"text": "{{ event.data.none }}"}, "Enter a text, blocks or both: Slack takes no empty message."),
+        ({"text": "x", "channel": "{{ event.data.long }}"}, "channel: String should have at most 2048 characters."),
+    ],
+)
+def test_execute_says_what_of_the_rendered_params_does_not_fit(api: Api, params: dict[str, str], said: str) -> None:
+    chat = {"id": "chat", "name": "Chat", "connector_type_id": "slack", "secrets": {"token": "xoxb-1-long"}}
+    assert api.post("connectors", chat).status == 201
+    event = {"data": {"none": "", "long": "x" * 3000}}
+    answer = api.post("connectors/chat/execute", {"params": params, "event": event})
+    assert answer.body["reason"] == "template_error"
+    assert said in str(answer.body)
+    assert "Value error" not in str(answer.body)
+    assert "do not fit: :" not in str(answer.body)
+
+
 def test_execute_with_an_event_of_ones_own(api: Api, connector: Connector, to: Receiver) -> None:
     event = {"type": "order.paid", "data": {"total": 7}}
     api.post("connectors/desk/execute", {"params": {"body": "{{ event.data.total }}"}, "event": event})

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from connectors.types.apprise.services import SERVICES, service_of
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.rendered import one_of
+from connectors.types.rendered import LONG, one_of
 
 TYPES: Final = ("info", "success", "warning", "failure")
 
@@ -59,15 +59,15 @@ class AppriseParams(Params):
     title: str = Field(
         "{{ event.type }}",
         title="Title",
-        description="Stands before the text where the service knows no titles.",
-        max_length=4096,
+        description="Stands before the text where the service knows no titles. Cut where the service takes no more.",
+        max_length=LONG,
     )
     body: str = Field(
         "{{ event.type }} from {{ event.source }}",
         title="Text",
         description="Plain text, cut where the service takes no more.",
         min_length=1,
-        max_length=64 * 1024,
+        max_length=LONG,
     )
     type: str = Field(
         "info",

@@ -115,8 +115,8 @@ class DiscordParams(Params):
     username: str = Field(
         "",
         title="Name",
-        description="Who it is from, in place of the webhook's own name. At most 80 characters.",
-        max_length=2048,
+        description="Who it is from, in place of the webhook's own name. Cut after 80 characters.",
+        max_length=_MAX_TEXT,
     )
     avatar_url: str = Field(
         "", title="Avatar", description="Address of an image, in place of the webhook's own.", max_length=MAX_URL
@@ -133,8 +133,8 @@ class DiscordParams(Params):
     thread_name: str = Field(
         "",
         title="New thread",
-        description="The name of a thread to begin; needed where the channel is a forum. At most 100 characters.",
-        max_length=2048,
+        description="The name of a thread to begin; needed where the channel is a forum. Cut after 100 characters.",
+        max_length=_MAX_TEXT,
     )
     silent: bool = Field(False, title="Silent", description="Whether nobody is notified.")
 

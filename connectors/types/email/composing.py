@@ -16,10 +16,12 @@ from django.conf import settings
 from connectors.net.smtp import Envelope
 from connectors.types.base import Message
 from connectors.types.conversations import BadMessage
+from connectors.types.cutting import cut
 from connectors.types.email.markdown import is_link, to_html, to_text
 from connectors.types.email.schemas import Attachment, EmailConfig, EmailParams, is_content_type
 from connectors.types.mailboxes import CONTROLS, BadAddress, Mailbox, is_allowed, parse_mailbox
 
+_MAX_SUBJECT: Final = 2048  # characters
 _LINE: Final = 76  # characters of a header's line
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _POLICY: Final = SMTP.clone(cte_type="7bit")  # nothing beyond ASCII in the body, whatever the server takes
@@ -95,11 +97,11 @@ def _addresses(name: str, mailboxes: Sequence[Mailbox]) -> str:
 
 
 def _subject(text: str) -> str:
-    if CONTROLS.search(text):
-        raise BadMessage("subject has a line break or another control character.")
+    """Return the subject as a header has it: one line of values that may have many, so that none begins a header."""
+    text = cut(" ".join(CONTROLS.sub(" ", text).split()), _MAX_SUBJECT)
     if text.isascii() and len(text) <= _LINE - len("Subject: ") and _ENCODED_WORD not in text:
-        return text.strip()
-    return Header(text.strip(), "utf-8", _LINE, "Subject").encode(linesep="\r\n")
+        return text
+    return Header(text, "utf-8", _LINE, "Subject").encode(linesep="\r\n")
 
 
 def _body(params: EmailParams) -> bytes:

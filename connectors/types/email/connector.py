@@ -16,7 +16,7 @@ from connectors.types.email.probing import probe_email
 from connectors.types.email.replies import explain, reason_for, reason_for_lack
 from connectors.types.email.schemas import EmailConfig, EmailParams, EmailSecrets
 from connectors.types.email.sessions import EmailRoute, TooLarge, password, send
-from connectors.types.mailboxes import BadAddress, parse_mailbox
+from connectors.types.mailboxes import CONTROLS, BadAddress, parse_mailbox
 from connectors.types.side_by_side import side_by_side
 from connectors.types.tcp import RESULTS, TcpType
 from connectors.types.tcp_probe import CHECKS, told
@@ -66,6 +66,8 @@ class EmailConnectorType(TcpType[EmailConfig, EmailSecrets, EmailParams, SmtpSes
         return [plain_credentials(config.username, password(secrets))] if secrets.password else []
 
     def check_params(self, config: EmailConfig, params: EmailParams) -> list[FieldError]:
+        if CONTROLS.search(params.subject) and not is_template(params.subject):
+            return [FieldError("/subject", "The subject is one line, without control characters.")]
         if not any(entry.strip() for entry in (*params.to, *params.cc, *params.bcc)):
             return [FieldError("/to", "Name at least one recipient, in to, cc or bcc.")]
         return [

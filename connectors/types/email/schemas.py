@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from connectors.net.urls import MAX_URL
 from connectors.types.base import Params, is_template
 from connectors.types.email.markdown import is_link
-from connectors.types.mailboxes import CONTROLS, MAX_ADDRESS, BadAddress, check_pattern, parse_mailbox
+from connectors.types.mailboxes import MAX_ADDRESS, BadAddress, check_pattern, parse_mailbox
+from connectors.types.rendered import LONG
 from connectors.types.tcp import TcpConfig
 from connectors.types.tls_fields import TlsSecrets
 
@@ -131,9 +132,12 @@ class EmailParams(Params):
     subject: str = Field(
         "{{ event.type }} from {{ event.source }}",
         title="Subject",
-        description="One line.",
+        description=(
+            "Becomes one line, whatever values bring: line breaks and control characters are spaces in it. Cut after "
+            "2,048 characters."
+        ),
         min_length=1,
-        max_length=2048,
+        max_length=LONG,
     )
     message: str = Field(
         "**{{ event.type }}** from {{ event.source }}\n\nEvent {{ event.id }}",
@@ -161,13 +165,6 @@ class EmailParams(Params):
         if too_long := next((entry for entry in value if len(entry) > MAX_ADDRESS), None):
             raise ValueError(f"An address has at most {MAX_ADDRESS} characters; {too_long[:50]} … has more.")
         return [entry if is_template(entry) or not entry.strip() else _checked(entry) for entry in value]
-
-    @field_validator("subject")
-    @classmethod
-    def _is_a_line(cls, value: str) -> str:
-        if CONTROLS.search(value) and not is_template(value):
-            raise ValueError("The subject is one line, without control characters.")
-        return value
 
     @field_validator("footer_url")
     @classmethod

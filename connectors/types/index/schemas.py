@@ -49,6 +49,7 @@ class IndexConfig(HttpApiConfig):
             "The index, alias or data stream of actions that name none. A test looks whether it may be written to."
         ),
         max_length=255,
+        examples=["alerts"],
     )
     refresh: Refresh = Field(
         "false",

@@ -12,13 +12,12 @@ from connectors.net.headers import check_value
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets, is_template
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.rendered import leave_unsaid, one_of
+from connectors.types.rendered import LONG, leave_unsaid, one_of
 
 SUB_ACTIONS: Final = ("pushToService", "createIssue", "updateIssue", "addComment", "transitionIssue")
 OWN_FIELDS: Final = frozenset({"project", "summary", "description", "issuetype", "priority", "labels", "parent"})
 MAX_LABEL: Final = 255
 _PROJECT_KEY: Final = re.compile(r"[A-Z][A-Z0-9_]*")
-_LONG: Final = 256 * 1024  # characters of a text that is cut
 
 
 class JiraConfig(HttpApiConfig):
@@ -109,9 +108,10 @@ class JiraParams(Params):
         title="External ID",
         description=(
             "What the issue is about, in your words. It stands as a label at the issue, which is found again by it. "
-            "Without one, an issue is found again by retries of the same delivery only."
+            "Without one, an issue is found again by retries of the same delivery only. What does not fit a label is "
+            "replaced by its hash."
         ),
-        max_length=4096,
+        max_length=LONG,
     )
     issue_key: str = Field(
         "",
@@ -126,7 +126,7 @@ class JiraParams(Params):
             "One line, cut after 255 characters. Needed to make an issue; updateIssue leaves it as it is where none is "
             "given."
         ),
-        max_length=_LONG,
+        max_length=LONG,
     )
     description: str = Field(
         "",
@@ -135,7 +135,7 @@ class JiraParams(Params):
             "Cloud shows it as text in paragraphs; Server and Data Center read wiki markup, of which values bring "
             "none. Cut after 32,000 characters."
         ),
-        max_length=_LONG,
+        max_length=LONG,
     )
     issue_type: str = Field(
         "Task", title="Issue type", description="Its name or number. Needed to make an issue.", max_length=256
@@ -153,7 +153,7 @@ class JiraParams(Params):
         description="For transitionIssue: the name of the status to reach, or of the transition, such as Done.",
         max_length=256,
     )
-    comments: list[Annotated[str, Field(max_length=_LONG)]] = Field(
+    comments: list[Annotated[str, Field(max_length=LONG)]] = Field(
         default_factory=list,
         title="Comments",
         description="Added in this order, each cut after 32,000 characters. Empty ones are left out.",

@@ -6,7 +6,6 @@ from connectors.net.exchange import Response
 from connectors.types.sites import read_object
 
 _MEANING: Final = {
-    200: "this is no answer of Jira",
     401: "the email address or the token is wrong, or has ended",
     403: "the account may not do this, or has to log in by hand once",
     404: "there is no such issue or project, or the account may not see it",
@@ -20,5 +19,7 @@ def explain(response: Response) -> str:
     faults = [str(each) for each in messages] if isinstance(messages, list) else []
     if isinstance(errors, dict):
         faults += [f"{field}: {fault}" for field, fault in errors.items()]
-    what = "; ".join(fault.strip().removesuffix(".") for fault in faults) or _MEANING.get(response.status, "")
+    what = "; ".join(fault.strip().removesuffix(".") for fault in faults)
+    if not what:  # who calls this found no success in the answer, whatever its status says
+        what = "this is no answer of Jira" if response.status < 300 else _MEANING.get(response.status, "")
     return f"HTTP {response.status}: {what}." if what else ""

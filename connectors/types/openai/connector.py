@@ -91,5 +91,8 @@ def _answered(site: OpenAiSite, message: Message[OpenAiParams], request: Request
     if answer is None:
         detail = f"HTTP {response.status}: the answer is not that of a chat API. Check the URL of the connector."
         return site.outcome(message, request, response, Reason.BAD_CONFIG, detail)
-    said = f"{answer['model'] or 'The model'} answered ({answer['finish_reason'] or 'ended'}): {answer['text']}"
+    text = answer["text"].strip()
+    if not text and "refusal" in answer:
+        text = f"a refusal: {answer['refusal']}"
+    said = f"{answer['model'] or 'The model'} answered ({answer['finish_reason'] or 'ended'}): {text or 'no text.'}"
     return site.outcome(message, request, response, detail=said, answer=answer if message.params.answer_event else None)

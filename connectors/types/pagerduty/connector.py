@@ -5,10 +5,13 @@ an event was taken, 400 for a bad one, 429 past the rate limit; an event has at 
 """
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from connectors.net.exchange import Request, Response
+from connectors.outcomes import Reason
 from connectors.steps import Step
+from connectors.types.answers import RESULTS, reason_for
 from connectors.types.base import Adopted, Message
 from connectors.types.conversations import BadMessage
 from connectors.types.http_api import Exchange, HttpApiType
@@ -21,9 +24,10 @@ from connectors.types.pagerduty.schemas import (
     PagerDutyParams,
     PagerDutySecrets,
 )
-from connectors.types.rendered import check_choice, check_length
+from connectors.types.rendered import check_choice, check_length, check_time
 from connectors.types.sites import Site, read_object
 
+_NOT_TAKEN: Final = "This is no answer of PagerDuty that takes an event. Check the address, and what stands between."
 MAX_EVENT: Final = 512 * 1024  # bytes
 _MAX_SUMMARY: Final = 1024
 _MAX_DEDUP_KEY: Final = 255
@@ -41,6 +45,10 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
     icon = "notifications_active"
     kibana_id = ".pagerduty"
     checks = {**CHECKS, "status": "PagerDuty answers. Its key is checked with the first event."}
+    results = {
+        **RESULTS,
+        "an answer 2xx that is not the one with which PagerDuty takes an event": Reason.RETRY_HTTP_5XX,
+    }
     config_model = PagerDutyConfig
     secrets_model = PagerDutySecrets
     params_model = PagerDutyParams
@@ -59,8 +67,10 @@ class PagerDutyConnectorType(HttpApiType[PagerDutyConfig, PagerDutySecrets, Page
         if (size := len(request.body or b"")) > MAX_EVENT:
             raise BadMessage(f"The event has {size} bytes; PagerDuty takes {MAX_EVENT}.")
         result = yield request
-        detail = _explain(result) if isinstance(result, Response) else ""
-        return site.outcome(message, request, result, detail=detail)
+        if not isinstance(result, Response):
+            return site.outcome(message, request, result)
+        reason, detail = _judge_answer(result)
+        return site.outcome(message, request, result, reason, detail)
 
     def judge(self, site: PagerDutySite, request: Request, response: Response) -> Iterator[Step]:
         # The endpoint takes events only, and each of them counts: a key shows to be right with the first one.
@@ -84,6 +94,7 @@ def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, 
             raise BadMessage(f"dedup_key is empty: PagerDuty needs it to {params.event_action}.")
         return event
     check_choice("severity", params.severity, SEVERITIES)
+    check_time("timestamp", params.timestamp)
     payload = {
         "summary": (" ".join(params.summary.split()) or "No summary provided.")[:_MAX_SUMMARY],
         "source": params.source or "Switchyard",
@@ -101,10 +112,15 @@ def _event(site: PagerDutySite, message: Message[PagerDutyParams]) -> dict[str, 
     return event
 
 
-def _explain(response: Response) -> str:
+def _judge_answer(response: Response) -> tuple[Reason, str]:
+    """Return what an answer means, and a line about it: an event is taken with 202 and the status "success" only."""
     said = read_object(response)
+    reason = reason_for(response.status)
+    if response.status == HTTPStatus.ACCEPTED and said.get("status") == "success":
+        return reason, f"PagerDuty took the event for {said.get('dedup_key', 'its key')}."
     errors = said.get("errors")
     what = "; ".join(str(error) for error in errors) if isinstance(errors, list) else ""
-    if response.status == 202:
-        return f"PagerDuty took the event for {said.get('dedup_key', 'its key')}."
-    return f"HTTP {response.status}: {said.get('message', 'no message')}. {what}".strip()
+    told = f"HTTP {response.status}: {said.get('message', 'no message')}. {what}".strip()
+    if not reason.is_ok:
+        return reason, told
+    return Reason.RETRY_HTTP_5XX, f"{told} {_NOT_TAKEN}" if "message" in said else _NOT_TAKEN

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, field_v
 from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
-from connectors.types.rendered import one_of
+from connectors.types.rendered import LONG, one_of, time_or_template
 
 DEFAULT_URL: Final = "https://events.pagerduty.com/v2/enqueue"
 EVENT_ACTIONS: Final = ("trigger", "acknowledge", "resolve")
@@ -77,7 +77,7 @@ class PagerDutyParams(Params):
         "{{ event.type }} from {{ event.source }}",
         title="Summary",
         description="One line, cut after 1,024 characters.",
-        max_length=4096,
+        max_length=LONG,
     )
     source: str = Field("{{ event.source }}", title="Source", description="What has the problem.", max_length=2048)
     severity: str = Field("error", title="Severity", description="critical, error, warning or info.", max_length=256)
@@ -98,6 +98,11 @@ class PagerDutyParams(Params):
     @classmethod
     def _is_event_action(cls, value: str) -> str:
         return one_of(EVENT_ACTIONS, value)
+
+    @field_validator("timestamp")
+    @classmethod
+    def _is_time(cls, value: str) -> str:
+        return time_or_template(value)
 
     @field_validator("severity")
     @classmethod

@@ -190,7 +190,8 @@ def _create(site: ServiceNowSite, message: Message[ServiceNowParams], fields: di
     record = _record(result, 201)
     if record is None:
         return settle(_told(site, message, request, result))
-    return site.outcome(message, request, result, detail=f"ServiceNow made {read_incident(record).number}.")
+    number = read_incident(record).number or "an incident"
+    return site.outcome(message, request, result, detail=f"ServiceNow made {number}.")
 
 
 def _change(site: ServiceNowSite, message: Message[ServiceNowParams], incident: Incident) -> Exchange:
@@ -205,7 +206,8 @@ def _change(site: ServiceNowSite, message: Message[ServiceNowParams], incident: 
     if record is None:
         return _told(site, message, request, result)
     what = "closed" if is_closing else "updated"
-    return site.outcome(message, request, result, detail=f"ServiceNow {what} {read_incident(record).number}.")
+    number = read_incident(record).number or "the incident"
+    return site.outcome(message, request, result, detail=f"ServiceNow {what} {number}.")
 
 
 def _record(result: Result, status: int) -> dict[str, Any] | None:

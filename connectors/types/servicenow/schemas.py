@@ -12,7 +12,7 @@ from connectors.net.urls import MAX_URL, parse_url
 from connectors.types.base import Params, Secrets
 from connectors.types.http_api import HttpApiConfig
 from connectors.types.http_fields import MAX_PEM, PEM
-from connectors.types.rendered import leave_unsaid, one_of
+from connectors.types.rendered import LONG, leave_unsaid, one_of
 
 SUB_ACTIONS: Final = ("pushToService", "createIncident", "updateIncident", "closeIncident")
 OWN_FIELDS: Final = frozenset(
@@ -31,7 +31,6 @@ OWN_FIELDS: Final = frozenset(
         "comments",
     }
 )
-_LONG: Final = 256 * 1024  # characters of a text that is cut
 
 
 class ServiceNowConfig(HttpApiConfig):
@@ -158,13 +157,13 @@ class ServiceNowParams(Params):
             "What the incident is about, in your words: it is found again by it. Without one, an incident is found "
             "again by retries of the same delivery only. What does not fit the field is replaced by its hash."
         ),
-        max_length=8192,
+        max_length=LONG,
     )
     correlation_display: str = Field(
         "",
         title="Correlation display",
-        description="Who correlates. Empty: Switchyard, with the ID of the delivery.",
-        max_length=2048,
+        description="Who correlates, cut after 100 characters. Empty: Switchyard, with the ID of the delivery.",
+        max_length=LONG,
     )
     external_id: str = Field(
         "",
@@ -179,9 +178,9 @@ class ServiceNowParams(Params):
             "One line, cut after 160 characters. Needed to make an incident; updateIncident leaves it as it is where "
             "none is given."
         ),
-        max_length=_LONG,
+        max_length=LONG,
     )
-    description: str = Field("", title="Description", description="Cut after 4,000 characters.", max_length=_LONG)
+    description: str = Field("", title="Description", description="Cut after 4,000 characters.", max_length=LONG)
     urgency: str = Field("", title="Urgency", description="1, high, to 3, low.", max_length=256)
     impact: str = Field("", title="Impact", description="1, high, to 3, low.", max_length=256)
     severity: str = Field("", title="Severity", description="1, high, to 3, low.", max_length=256)
@@ -197,13 +196,13 @@ class ServiceNowParams(Params):
         "",
         title="Work notes",
         description="Added for those who work on the incident. HTML stands between [code] and [/code].",
-        max_length=_LONG,
+        max_length=LONG,
     )
     comments: str = Field(
         "",
         title="Comments",
         description="Added for the caller as well. HTML stands between [code] and [/code].",
-        max_length=_LONG,
+        max_length=LONG,
     )
     close_state: str = Field(
         "7",
@@ -218,7 +217,10 @@ class ServiceNowParams(Params):
         max_length=256,
     )
     close_notes: str = Field(
-        "Closed by Switchyard.", title="Close notes", description="For closeIncident.", max_length=_LONG
+        "Closed by Switchyard.",
+        title="Close notes",
+        description="For closeIncident, cut after 4,000 characters.",
+        max_length=LONG,
     )
     additional_fields: dict[str, JsonValue] = Field(
         default_factory=dict,

@@ -166,7 +166,9 @@ def _judge_answer(response: Response) -> tuple[Reason, str]:
     """Return what the Web API's answer means, and a line about it; the line is empty where the status says it all."""
     said = read_object(response)
     if said.get("ok") is True:
-        return Reason.OK, f"Slack took it as {said.get('ts')} in {said.get('channel')}."
+        as_what = f" as {said['ts']}" if said.get("ts") else ""
+        where = f" in {said['channel']}" if said.get("channel") else ""
+        return Reason.OK, f"Slack took it{as_what}{where}."
     if said.get("ok") is False and "error" in said and (response.status < 500):
         return judge_error(said)
     reason = reason_for(response.status)

@@ -43,6 +43,7 @@ class SlackConfig(HttpApiConfig):
         title="Channel",
         description="For a bot: where messages go whose action names no channel. Its ID, such as C0123ABCD, or name.",
         max_length=_MAX_CHANNEL,
+        examples=["C0123ABCD"],
     )
     allowed_channels: list[str] = Field(
         default_factory=list,

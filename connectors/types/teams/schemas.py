@@ -42,7 +42,12 @@ class TeamsSecrets(Secrets):
 class TeamsParams(Params):
     """One message. Every string may be a template; its values mention nobody and format nothing."""
 
-    title: str = Field("", title="Title", description="In large letters above the message.", max_length=16 * 1024)
+    title: str = Field(
+        "",
+        title="Title",
+        description="In large letters above the message; cut after 1,024 characters.",
+        max_length=_MAX_TEXT,
+    )
     message: str = Field(
         "",
         title="Message",

@@ -160,7 +160,8 @@ def _judge_answer(response: Response) -> tuple[Reason, str]:
     """Return what an answer means, and a line about it; the line is empty where the status says it all."""
     taken = _found(response)
     if taken is not None and response.status == 200:
-        return Reason.OK, f"Telegram took it as message {taken.get('message_id')}."
+        as_what = f" as message {taken['message_id']}" if "message_id" in taken else ""
+        return Reason.OK, f"Telegram took it{as_what}."
     reason = reason_for(response.status)
     if reason.is_ok:
         return Reason.RETRY_HTTP_5XX, _NOT_TELEGRAM

@@ -39,6 +39,7 @@ class TelegramConfig(HttpApiConfig):
             "@name of a channel."
         ),
         max_length=128,
+        examples=["-1001234567890"],
     )
 
     @field_validator("api_url")

@@ -5,6 +5,8 @@ from typing import Any
 from actions.templating import compile_params
 from connectors.types.base import AnyConnectorType, Config
 
+TIME = "2026-11-30T08:00:00+00:00"
+
 
 def rendered(
     connector_type: AnyConnectorType, config: Config, params: dict[str, Any], data: dict[str, Any]
@@ -16,5 +18,5 @@ def rendered(
         lambda field: connector_type.template_format(config, whole, field),
         nested_format=connector_type.nested_format,
     )
-    event = {"id": "1", "type": "sensor.reading", "source": "/sensors/7", "data": data}
+    event = {"id": "1", "type": "sensor.reading", "source": "/sensors/7", "time": TIME, "data": data}
     return compiled.render({"event": event})

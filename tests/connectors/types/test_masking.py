@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.types.base import Connection
-from connectors.types.masking import MASK, Masker
+from connectors.types.masking import MASK, SHORTEST, Masker
 from tests.connectors.vault import VaultConfig, VaultSecrets
 
 SECRET = "p4ss/wörd &\"<+'?"
@@ -35,12 +35,23 @@ def test_every_form_of_a_secret_is_masked(form: str) -> None:
 
 
 def test_the_longer_secret_is_masked_first() -> None:
-    assert Masker(["abc", "abcdef"]).mask("abcdef abc") == f"{MASK} {MASK}"
+    assert Masker(["abcd", "abcdef"]).mask("abcdef abcd") == f"{MASK} {MASK}"
 
 
 def test_empty_secrets_mask_nothing() -> None:
     assert Masker(["", ""]).mask("text") == "text"
     assert Masker([]).mask("text", is_cut=True) == "text"
+
+
+@pytest.mark.parametrize("secret", ["u", "re", 't"x'])
+def test_a_very_short_secret_neither_garbles_a_text_nor_is_told_by_its_masks(secret: str) -> None:
+    text = '{"result": "u", "true": "dQ==", "t"x": 1}'
+    assert Masker([secret, "hunter2"]).mask(f"{text} hunter2") == f"{text} {MASK}"
+
+
+def test_the_shortest_secret_that_is_masked_has_four_characters() -> None:
+    assert Masker(["pass"]).mask("passport") == f"{MASK}port"
+    assert Masker(["pas"]).mask("passport", is_cut=True) == "passport"
 
 
 @given(st.integers(1, len(SECRET) - 1))
@@ -49,7 +60,7 @@ def test_a_cut_text_does_not_end_in_the_beginning_of_a_secret(length: int) -> No
     assert Masker([SECRET]).mask("x " + SECRET[:length]) == "x " + SECRET[:length]
 
 
-@given(st.text(), st.lists(st.text(min_size=1), min_size=1), st.text())
+@given(st.text(), st.lists(st.text(min_size=SHORTEST), min_size=1), st.text())
 def test_no_secret_is_left_whatever_surrounds_it(before: str, secrets: list[str], after: str) -> None:
     masked = Masker(secrets).mask(before + secrets[0] + after)
     assert secrets[0] not in masked.replace(MASK, "\uffff") or secrets[0] in "\uffff"

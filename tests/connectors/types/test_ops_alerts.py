@@ -118,15 +118,15 @@ def test_what_is_too_long_is_cut_and_a_long_alias_hashed(product: Product) -> No
     long = {
         "message": "🔥" * 100,
         "description": "x" * 15_000,
-        "entity": "x" * 600,
-        "source": "x" * 200,
-        "user": "x" * 200,
+        "entity": "x" * 20_000,
+        "source": "x" * 20_000,
+        "user": "x" * 20_000,
     }
     with product.desk() as (desk, running):
-        assert product.deliver(running, {**long, "alias": "k" * 513}).reason is Reason.OK
+        assert product.deliver(running, {**long, "alias": "k" * 9000}).reason is Reason.OK
     (alert,) = desk.alerts
     assert alert["message"] == "🔥" * 63 + "..."
-    assert alert["alias"] == f"sha-{sha256(b'k' * 513).hexdigest()}"
+    assert alert["alias"] == f"sha-{sha256(b'k' * 9000).hexdigest()}"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,27 @@ def test_a_fault_is_told_by_field(product: Product) -> None:
         outcome = product.deliver(running, {})
     assert outcome.reason is Reason.PERMANENT_4XX
     assert outcome.detail == f"HTTP 422: {said}; message: Message can not be empty."
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"code": 40301, "message": "Feature is not available"}),
+        (200, {"result": "Request will be processed", "requestId": "r"}),
+        (202, {"code": 40301}),
+        (202, {"result": "Request will be processed"}),
+        (202, b"<html>Welcome</html>"),
+        (204, b""),
+    ],
+)
+def test_an_answer_that_takes_no_request_is_no_success_whatever_its_status(
+    product: Product, status: int, body: Any
+) -> None:
+    with vendor(lambda _: Answer(status, body)) as running:
+        outcome = product.deliver(running, {})
+    assert outcome.reason is Reason.RETRY_HTTP_5XX
+    assert f"no answer of {product.type.name}" in outcome.detail
+    assert "Feature is not available" in outcome.detail or "message" not in str(body)
 
 
 def test_past_the_rate_limit_the_alert_waits(product: Product) -> None:

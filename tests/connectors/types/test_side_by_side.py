@@ -87,6 +87,24 @@ def test_what_a_sender_raises_is_raised_where_the_outcome_is_waited_for() -> Non
         list(side_by_side(messages(3), broken, 2))
 
 
+def test_what_is_under_way_beside_a_sender_that_raises_still_has_its_outcome() -> None:
+    together = threading.Barrier(3, timeout=30)
+    raised = threading.Event()
+
+    def broken(message: Message[Params]) -> Outcome:
+        together.wait()
+        if message.key == 1:
+            raised.set()
+            raise LookupError("a fault of ours")
+        assert raised.wait(30)
+        return done(message)
+
+    outcomes: list[int] = []
+    with pytest.raises(LookupError, match="a fault of ours"):
+        outcomes.extend(outcome.key for outcome in side_by_side(messages(3), broken, 3))
+    assert sorted(outcomes) == [0, 2]
+
+
 def test_a_caller_that_stops_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
     outcomes = side_by_side(messages(10), done, 3)

@@ -376,3 +376,11 @@ def test_kibanas_connector_brings_all_but_the_secrets(url: str, deployment: str)
     adopted = connector_type.adopt({"apiUrl": url, "projectKey": "OPS"})
     assert adopted.config == {"api_url": url, "project_key": "OPS", "deployment": deployment}
     assert adopted.awaited == ("email", "api_token")
+
+
+def test_a_201_that_is_not_jiras_is_told_like_any_other_answer_that_is_not() -> None:
+    jira = JiraSystem()
+    making = "/rest/api/3/issue"
+    with vendor(lambda call: Answer(201, b"<html>Log in</html>") if call.path == making else jira(call)) as running:
+        outcome = deliver(running, jira, {})
+    assert (outcome.reason, outcome.detail) == (Reason.BAD_CONFIG, "HTTP 201: this is no answer of Jira.")

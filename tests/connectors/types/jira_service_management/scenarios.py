@@ -1,5 +1,6 @@
 """Jira Service Management in the contract tests."""
 
+from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
 from connectors.types.jira_service_management.schemas import JiraServiceManagementConfig
 from connectors.types.ops_alert_fields import OpsAlertParams, OpsAlertSecrets
@@ -19,4 +20,4 @@ def connect(url: str, ca: str = "") -> Connection[JiraServiceManagementConfig, O
     return Connection(1, 1, JiraServiceManagementConfig(api_url=url, timeout=TIMEOUT, ca=ca), secrets)
 
 
-SCENARIOS = http_scenarios(connect, TAKEN)
+SCENARIOS = http_scenarios(connect, TAKEN, flood=Reason.RETRY_HTTP_5XX)

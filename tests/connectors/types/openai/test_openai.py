@@ -171,6 +171,11 @@ class TestAnswer:
         assert outcome.reason is Reason.OK
         assert outcome.answer is not None
         assert (outcome.answer["text"], outcome.answer["refusal"]) == ("", "I cannot help with that.")
+        assert outcome.detail.endswith(": a refusal: I cannot help with that.")
+
+    def test_an_answer_without_a_text_is_told_as_such(self) -> None:
+        with vendor(openai(Answer(200, completion("")))) as running:
+            assert ask(running, {"data": "x"}).detail.endswith(": no text.")
 
     def test_the_key_is_masked_in_it(self) -> None:
         with vendor(openai(Answer(200, completion(f"Your key is {KEY}.")))) as running:

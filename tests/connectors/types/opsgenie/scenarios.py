@@ -1,5 +1,6 @@
 """Opsgenie in the contract tests."""
 
+from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
 from connectors.types.ops_alert_fields import OpsAlertParams, OpsAlertSecrets
 from connectors.types.opsgenie.schemas import OpsgenieConfig
@@ -24,4 +25,4 @@ def accept(request: bytes) -> bytes:
     return COUNT if request.startswith(b"GET") else TAKEN
 
 
-SCENARIOS = http_scenarios(connect, accept)
+SCENARIOS = http_scenarios(connect, accept, flood=Reason.RETRY_HTTP_5XX)

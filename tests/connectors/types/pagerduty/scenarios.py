@@ -1,5 +1,6 @@
 """PagerDuty in the contract tests."""
 
+from connectors.outcomes import Reason
 from connectors.types.base import Connection, Message
 from connectors.types.pagerduty.schemas import PagerDutyConfig, PagerDutyParams, PagerDutySecrets
 from tests.contract.harness import CANARY, TIMEOUT
@@ -19,4 +20,4 @@ def connect(url: str, ca: str = "") -> Connection[PagerDutyConfig, PagerDutySecr
     return Connection(1, 1, PagerDutyConfig(api_url=url, timeout=TIMEOUT, ca=ca), secrets)
 
 
-SCENARIOS = http_scenarios(connect, TAKEN)
+SCENARIOS = http_scenarios(connect, TAKEN, flood=Reason.RETRY_HTTP_5XX)

@@ -15,15 +15,18 @@ from tests.connectors.types.pagerduty.receiver import KEY, pagerduty
 from tests.vendors import Answer, Vendor, vendor
 
 
-def deliver(running: Vendor, params: dict[str, Any], key: str = KEY) -> Outcome:
-    connection = Connection(
+def connect(running: Vendor, key: str = KEY) -> Connection[PagerDutyConfig, PagerDutySecrets]:
+    return Connection(
         1,
         1,
         PagerDutyConfig(api_url=f"{running.url}/v2/enqueue"),
         PagerDutySecrets.model_validate({"routing_key": key}),
     )
+
+
+def deliver(running: Vendor, params: dict[str, Any], key: str = KEY) -> Outcome:
     message = Message(7, "0d9f", PagerDutyParams.model_validate(params))
-    (outcome,) = connector_type.deliver(connection, [message])
+    (outcome,) = connector_type.deliver(connect(running, key), [message])
     return outcome
 
 
@@ -39,7 +42,7 @@ def test_a_trigger_carries_every_field() -> None:
             running,
             {
                 "dedup_key": "disk/7",
-                "summary": "x" * 2000,
+                "summary": "x" * 5000,
                 "source": "web-7",
                 "severity": "critical",
                 "timestamp": "2026-11-30T08:00:00Z",
@@ -101,6 +104,7 @@ def test_past_the_rate_limit_the_event_waits() -> None:
         ({"severity": "{{ fatal }}"}, "severity"),
         ({"event_action": "resolve"}, "dedup_key"),
         ({"dedup_key": "k" * 256}, "dedup_key"),
+        ({"timestamp": "{{ yesterday }}"}, "timestamp is '{{ yesterday }}'; use ISO 8601"),
     ],
 )
 def test_what_templates_yield_is_checked_with_the_field_named(params: dict[str, Any], said: str) -> None:
@@ -111,7 +115,42 @@ def test_what_templates_yield_is_checked_with_the_field_named(params: dict[str, 
     assert not running.calls
 
 
-@pytest.mark.parametrize("params", [{"severity": "fatal"}, {"event_action": "open"}])
+@pytest.mark.parametrize("yielded", ["yesterday", "2026-11-30", "2026-W49-1", "1796000000", "2026-11-30T25:00:00Z"])
+def test_what_is_no_time_is_refused_before_pagerduty_sees_it(yielded: str) -> None:
+    with vendor(pagerduty) as running:
+        params = PagerDutyParams(summary="s", source="x").model_copy(update={"timestamp": yielded})
+        (outcome,) = connector_type.deliver(connect(running), [Message(7, "0d9f", params)])
+    assert outcome.reason is Reason.TEMPLATE_ERROR
+    assert outcome.detail == f"timestamp is {yielded!r}; use ISO 8601, such as 2026-11-30T08:00:00Z."
+    assert not running.calls
+
+
+@pytest.mark.parametrize("time", ["2026-11-30T08:00:00Z", "2026-11-30T08:00:00.123+01:00", "2026-11-30T08:00:00+0000"])
+def test_a_time_goes_out_as_it_is(time: str) -> None:
+    with vendor(pagerduty) as running:
+        assert deliver(running, {"summary": "s", "source": "x", "timestamp": time}).reason is Reason.OK
+    assert running.calls[0].json["payload"]["timestamp"] == time
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, {"status": "invalid event", "message": "Event object is invalid"}, "Event object is invalid"),
+        (200, {"status": "success"}, "no answer of PagerDuty"),
+        (202, {"status": "throttled"}, "no answer of PagerDuty"),
+        (202, b"<html>Welcome</html>", "no answer of PagerDuty"),
+        (202, ["success"], "no answer of PagerDuty"),
+        (204, b"", "no answer of PagerDuty"),
+    ],
+)
+def test_an_answer_that_takes_no_event_is_no_success_whatever_its_status(status: int, body: Any, said: str) -> None:
+    with vendor(lambda _: Answer(status, body)) as running:
+        outcome = deliver(running, {"summary": "s", "source": "x"})
+    assert outcome.reason is Reason.RETRY_HTTP_5XX
+    assert said in outcome.detail
+
+
+@pytest.mark.parametrize("params", [{"severity": "fatal"}, {"event_action": "open"}, {"timestamp": "yesterday"}])
 def test_a_value_that_pagerduty_does_not_know_is_refused_when_saved(params: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="Use one of"):
+    with pytest.raises(ValueError, match=r"Use one of|Use ISO 8601"):
         PagerDutyParams.model_validate(params)

@@ -175,6 +175,11 @@ def test_the_scope_that_is_missing_is_named() -> None:
         assert "It needs chat:write." in deliver(bot(running)).detail
 
 
+def test_an_answer_that_says_yes_and_no_more_is_told_without_a_place() -> None:
+    with vendor(lambda _: Answer(200, {"ok": True})) as running:
+        assert deliver(bot(running)).detail == "Slack took it."
+
+
 def test_a_200_that_is_not_slacks_is_tried_again() -> None:
     with vendor(lambda _: Answer(200, b"<html>Welcome to the Wi-Fi</html>")) as running:
         assert deliver(bot(running)).reason is Reason.RETRY_HTTP_5XX
