@@ -15,7 +15,7 @@ from rules.types.base import Watch
 from spaces.services import OWN_EVENTS
 
 # Looking at a rule costs some 0.2 µs for each thing that it demands, a division 1 µs.
-_FEW: Final = 12
+_FEW: Final = 4
 # Rules with long lists would make divisions of divisions of all of them: they are gone through as often as this, and
 # beyond what two rounds take, so many things that they demand are looked at, which takes about a second.
 _ROUNDS: Final = 32
