@@ -30,7 +30,7 @@ test: $(BIN)/.dev ## Run the tests that need no other server; ARGS='-k name' is 
 
 test-services: $(BIN)/.dev ## Run the tests against real servers; installs PostgreSQL, Redis, Kafka ... where they are missing
 	.ci/install-servers
-	$(BIN)/python -m pytest -n 3 --dist worksteal tests/services tests/faults $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/services tests/faults $(ARGS)
 	$(BIN)/python -m tests.on_postgresql -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
 
 transcripts: $(BIN)/.dev ## Print what arrives at each kind of destination; ARGS='chat tickets' for these

@@ -6,6 +6,7 @@ import resource
 import sys
 from typing import Any
 
+from celery.platforms import signals
 from celery.signals import beat_init, setup_logging, worker_ready
 from django.conf import settings
 from django.core.checks import ERROR, CheckMessage, Tags, run_checks
@@ -95,5 +96,11 @@ def _worker_is_ready(**_: Any) -> None:
 
 
 @beat_init.connect
-def _scheduler_is_ready(**_: Any) -> None:
+def _scheduler_is_ready(sender: Any, **_: Any) -> None:
+    def stop(signum: int, frame: object) -> None:
+        # Celery's own handler raises only. What is under way may lose that in an error of its own, and beat go on.
+        sender.stop()
+        raise SystemExit
+
+    signals.update(SIGTERM=stop, SIGINT=stop)
     logger.info("Scheduler is ready.")

@@ -2,7 +2,9 @@
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import Direction, OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from actions.api.serializers import ConnectorField
@@ -43,10 +45,6 @@ class LinkSerializer(KnownFields):
     )
 
 
-_LINK_SCHEMA = {"anyOf": [{"type": "string"}, {"$ref": "#/components/schemas/Link"}]}
-
-
-@extend_schema_field(_LINK_SCHEMA)
 class LinkField(serializers.Field[Any, Any, Any, Any]):
     """The ID of an action, where that says it all, or a Link."""
 
@@ -62,6 +60,15 @@ class LinkField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+class LinkFieldSchema(OpenApiSerializerFieldExtension):
+    """Describes both forms of a link."""
+
+    target_class = LinkField
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, auto_schema.resolve_serializer(LinkSerializer, direction).ref]}
 
 
 class ActionsField(serializers.ListField):

@@ -70,6 +70,12 @@ def test_each_operation_says_what_it_is_how_to_get_in_and_how_it_fails(document:
         assert all(each["description"] for each in operation.get("parameters", []))
 
 
+def test_it_refers_to_nothing_that_is_not_there(document: dict[str, Any]) -> None:
+    named = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert named
+    assert named <= document["components"]["schemas"].keys()
+
+
 def test_titles_read_as_people_say_them(document: dict[str, Any]) -> None:
     titles = {operation["summary"] for _, _, operation in operations(document)}
     assert {"List event log", "Read an event log entry", "Read a delivery", "List connector types"} <= titles
