@@ -26,4 +26,4 @@ def test_the_scheduler_ends_though_what_it_does_swallows_the_exit(number: signal
     with pytest.raises(SystemExit):
         os.kill(os.getpid(), number)
     # As its loop asks before each turn; the exception may be lost on its way there.
-    assert service._is_shutdown.is_set()
+    assert service._is_shutdown.is_set()  # type: ignore[attr-defined]  # its stubs leave it out
