@@ -142,6 +142,11 @@ class RuleSerializer(ObjectSerializer[Rule]):
         help_text="Seconds from one run to the next, 10 to 86400, of rules that run by themselves; null: as is usual "
         "for the type.",
     )
+    delay = Whole(default=1, help_text="Runs in a row that must find a thing before its alert is active, 1 to 100.")
+    flapping_look_back = Whole(default=20, help_text="Runs over which the changes of an alert are counted, 1 to 100.")
+    flapping_threshold = Whole(
+        default=4, help_text="Changes from which on it is flapping: held active until they are fewer. 0: never."
+    )
     last_run = serializers.SerializerMethodField(help_text="Null where the rule does not run by itself.")
     next_run_at = serializers.SerializerMethodField(help_text="Null where it does not run by itself, or is disabled.")
 
