@@ -140,10 +140,10 @@ def test_a_request_has_no_more_documents_and_bytes_than_allowed() -> None:
     long = {"document": {"text": "x" * 30_000}}
     with vendor(bulk()) as running:
         assert len(send(running, *[{}] * 5, max_documents=2)) == 5
-        assert [len(documents(call)) for call in running.calls] == [2, 2, 1]
+        assert sorted(len(documents(call)) for call in running.calls) == [1, 2, 2]
         running.calls.clear()
         assert len(send(running, *[long] * 5, max_bytes=64 * 1024)) == 5
-        assert [len(documents(call)) for call in running.calls] == [2, 2, 1]
+        assert sorted(len(documents(call)) for call in running.calls) == [1, 2, 2]
         assert all(len(call.body) <= 64 * 1024 for call in running.calls)
 
 
