@@ -25,7 +25,7 @@ demo: $(BIN)/.runtime ## Send made-up events to the demo space for a minute, whi
 	@exec $(BIN)/python manage.py demo_events $(ARGS)
 
 test: $(BIN)/.dev ## Run the tests that need no other server; ARGS='-k name' is for pytest
-	$(BIN)/python -m pytest -n 2 --ignore tests/services --ignore tests/faults $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/services --ignore tests/faults $(ARGS)
 	@echo 'Not run: tests/services and tests/faults, which need PostgreSQL, Redis, mosquitto and Kafka (make test-services).'
 
 test-services: $(BIN)/.dev ## Run the tests against real servers; installs PostgreSQL, Redis, Kafka ... where they are missing
