@@ -313,7 +313,8 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
-        "ReasonEnum": "actions.models.REASONS",
+        "ReasonEnum": "connectors.models.REASONS",
+        "DeliveryReasonEnum": "actions.models.REASONS",
         "ConnectorStatusEnum": "connectors.models.Status",
         "SourceStatusEnum": "rules.models.SourceStatus",
         "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
