@@ -1,7 +1,7 @@
 """What is stored of silences: checked when it comes in, and read for rules.silences.silence to ask."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -42,17 +42,21 @@ def clean_schedule_of(value: Any, pointer: str) -> dict[str, Any]:
 
 def clean_snoozes(values: Iterable[Any], pointer: str) -> list[dict[str, Any]]:
     """Return snoozes as they are stored; one that has no ID gets one. Raises InvalidInput."""
-    given = list(values)
-    if len(given) > MOST_SNOOZES:
-        raise reject(pointer, f"A rule has at most {MOST_SNOOZES} snoozes.")
     stored: list[dict[str, Any]] = []
-    for at, value in enumerate(given):
-        named = {"id": generate_public_id("snooze"), **value} if isinstance(value, Mapping) else value
-        parsed = parse_model(StoredSnooze, named, extend(pointer, at), is_strict=True)
-        if any(parsed.id == each["id"] for each in stored):
-            raise reject(extend(pointer, at, "id"), "Another snooze of the rule has this ID.")
-        stored.append(parsed.model_dump(mode="json"))
+    for at, value in enumerate(values):
+        stored.append(clean_snooze(value, extend(pointer, at), stored))
     return stored
+
+
+def clean_snooze(value: Any, pointer: str, others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one snooze as it is stored beside the others of its rule; raise InvalidInput."""
+    named = {"id": generate_public_id("snooze"), **value} if isinstance(value, Mapping) else value
+    parsed = parse_model(StoredSnooze, named, pointer, is_strict=True)
+    if any(parsed.id == each["id"] for each in others):
+        raise reject(extend(pointer, "id"), "Another snooze of the rule has this ID.")
+    if len(others) >= MOST_SNOOZES:
+        raise reject(pointer, f"A rule has at most {MOST_SNOOZES} snoozes.")
+    return parsed.model_dump(mode="json")
 
 
 def without_ended(snoozes: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
