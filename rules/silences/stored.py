@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from django.core.exceptions import ValidationError
+from django.db import models
 from pydantic import AfterValidator
 from pydantic import ValidationError as ModelError
 
@@ -27,6 +28,15 @@ def _public_id(value: str) -> str:
     except ValidationError as error:
         raise ValueError(" ".join(error.messages)) from None
     return value
+
+
+class WindowStatus(models.TextChoices):
+    """Whether a maintenance window is open."""
+
+    UPCOMING = "upcoming"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DISABLED = "disabled"
 
 
 class StoredSnooze(Schedule):
@@ -80,6 +90,21 @@ def snoozed_until(rule: Rule, now: datetime) -> datetime | None:
     """Return until when the rule is snoozed, as far as is known now; None where it is not."""
     spans = [each.times.span_at(now) for each in audible(rule).snoozes]
     return max((span.until for span in spans if span.is_open and span.until), default=None)
+
+
+def status_of(window: MaintenanceWindow, now: datetime) -> WindowStatus:
+    """Return whether the window is open now."""
+    times = times_of(Schedule.model_validate(window.schedule))
+    if not window.enabled:
+        return WindowStatus.DISABLED
+    if times.open_at(now):
+        return WindowStatus.RUNNING
+    return WindowStatus.FINISHED if times.is_over(now) else WindowStatus.UPCOMING
+
+
+def begins_next(window: MaintenanceWindow, now: datetime) -> datetime | None:
+    """Return when the window opens next, within a year or so; None where it does not."""
+    return times_of(Schedule.model_validate(window.schedule)).begins_next(now) if window.enabled else None
 
 
 def _snooze(stored: dict[str, Any]) -> Snooze | None:
