@@ -41,6 +41,8 @@ class RuleDocument(ObjectDocument):
     delay: int = 1
     flapping_look_back: int = 20
     flapping_threshold: int = 4
+    mute_all: bool = False
+    snooze_schedule: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class RuleKind(Kind[Rule, RuleDocument]):
@@ -49,7 +51,7 @@ class RuleKind(Kind[Rule, RuleDocument]):
     id = "rule"
     row_model = Rule
     document_model = RuleDocument
-    shown_as = {"type": "rule_type_id"}
+    shown_as = {"type": "rule_type_id", "muted": "mute_all", "snoozes": "snooze_schedule"}
 
     def rows(self, space: Space) -> QuerySet[Rule]:
         links = Prefetch("links", RuleAction.objects.select_related("action"))
@@ -77,6 +79,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
             delay=document.delay,
             flapping_look_back=document.flapping_look_back,
             flapping_threshold=document.flapping_threshold,
+            muted=document.mute_all,
+            snoozes=document.snooze_schedule,
         )
 
     def overwrite(self, row: Rule, document: RuleDocument, resolve: Resolve) -> Rule:
@@ -94,6 +98,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
             delay=document.delay,
             flapping_look_back=document.flapping_look_back,
             flapping_threshold=document.flapping_threshold,
+            muted=document.mute_all,
+            snoozes=document.snooze_schedule,
         )
 
 

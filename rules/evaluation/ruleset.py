@@ -17,6 +17,8 @@ from rules.conditions import Condition
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
+from rules.silences.silence import Audible
+from rules.silences.stored import audible, windows_of
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
 from spaces.errors import InvalidInput
@@ -47,6 +49,7 @@ class CompiledRule:
     watch: Watch
     condition: Condition | None
     guards: Guards
+    audible: Audible
     links: tuple[Link, ...] = ()
 
 
@@ -68,6 +71,9 @@ class RuleSet:
         self._templates: AllTemplates = {}
         self._load(space, former)
         self._lookup = Lookup(list(self._rules.values()))
+        self.windows = windows_of(space.pk)
+        # Whether anything can be silent at all: where nothing can, no event pays for the question.
+        self.has_silences = bool(self.windows) or any(rule.audible.has_own for rule in self._rules.values())
 
     def candidates(self, envelope: dict[str, Any]) -> list[CompiledRule]:
         """Return the rules that may match: they watch its type, source and subject, and their guards let it pass."""
@@ -142,6 +148,7 @@ def _compiled(rule: Rule) -> CompiledRule:
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
         condition=Condition(rule.condition) if rule.condition.strip() else None,
         guards=guards_of(rule.condition),
+        audible=audible(rule),
     )
 
 

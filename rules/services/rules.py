@@ -13,6 +13,7 @@ from rules.conditions import ConditionError, compile_condition
 from rules.links import Link, faults, link_of, shown
 from rules.models import Rule, RuleAction
 from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
+from rules.silences.stored import clean_snoozes
 from rules.types.base import Params
 from rules.types.registry import UnknownRuleType, all_types, get_type
 from spaces import audit
@@ -49,6 +50,8 @@ class RuleChanges(TypedDict, total=False):
     delay: int
     flapping_look_back: int
     flapping_threshold: int
+    muted: bool
+    snoozes: Iterable[dict[str, Any]]
 
 
 def create_rule(
@@ -66,6 +69,8 @@ def create_rule(
     delay: int = 1,
     flapping_look_back: int = 20,
     flapping_threshold: int = 4,
+    muted: bool = False,
+    snoozes: Iterable[dict[str, Any]] = (),
 ) -> Rule:
     """Create a rule; raise InvalidInput."""
     row = Rule(space=space, type=type)
@@ -87,6 +92,8 @@ def create_rule(
                 "delay": delay,
                 "flapping_look_back": flapping_look_back,
                 "flapping_threshold": flapping_threshold,
+                "muted": muted,
+                "snoozes": snoozes,
             },
         )
         with distinct_id(space.rules.all(), public_id=row.public_id):
@@ -141,6 +148,8 @@ def described(row: Rule) -> dict[str, Any]:
         "condition": row.condition,
         "tags": row.tags,
         "enabled": row.enabled,
+        "mute_all": row.muted,
+        "snooze_schedule": row.snoozes,
         "actions": [shown(link) for link in row.links.all()],
         **({name: getattr(row, name) for name in SCHEDULED} if row.interval is not None else {}),
     }
@@ -171,6 +180,10 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
     if "actions" in changes:
         with found.gather():
             links = _lock_actions(row, [link_of(each) for each in changes["actions"]])
+    if "snoozes" in changes:
+        with found.gather():
+            row.snoozes = clean_snoozes(changes["snoozes"], "/snooze_schedule")
+    row.muted = changes.get("muted", row.muted)
     clean_schedule(row, found, {name: changes[name] for name in SCHEDULED if name in changes})
     row.enabled = changes.get("enabled", row.enabled)
     found.raise_any()
