@@ -26,6 +26,7 @@ from rules.links import RECOVERED
 from rules.models import Alert, Frequency, Rule, RuleAction
 from rules.services.accept import accept_events
 from rules.services.own_events import own_event
+from rules.variables import about_rule, alert_url, event_url
 
 _TYPES: Final = {
     Change.OPENED: "switchyard.alert.opened",
@@ -61,10 +62,10 @@ class Telling:
         wanted = {key for keys in self.hearers for key in keys}
         actions = Action.objects.select_related("connector", "space").filter(pk__in=wanted)
         messages = {action.pk: _message(action) for action in actions}
-        about = {"id": self.rule.public_id, "name": self.rule.name}
+        about = about_rule(self.rule)
         planned: list[Planned] = []
         for event, keys in zip(read_events(stored), self.hearers, strict=True):
-            occasion = Occasion(event.envelope, about, alert_in(event.envelope))
+            occasion = Occasion(event.envelope, about, alert_in(event.envelope), event_url(event.id))
             planned += [_plan(self.rule, event.id, messages[key], occasion) for key in keys]
         make_deliveries(planned)
 
@@ -135,6 +136,7 @@ def _shown(alert: Alert, change: Change, now: datetime) -> dict[str, Any]:
         "flapping": alert.flapping,
         "change": str(change),
         "number": alert.change,
+        "url": alert_url(str(alert.uuid)),
     }
 
 

@@ -11,6 +11,7 @@ from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
 from actions.services.deliveries import Target
 from actions.services.params import compile_ordering_key
+from actions.template_context import COSTLY, Fixed, about_space, fixed_context
 from actions.templating import CompiledParams
 from connectors.models import Connector
 from rules.conditions import Condition
@@ -19,6 +20,7 @@ from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
+from rules.variables import about_rule
 from spaces.errors import InvalidInput
 from spaces.models import Space
 
@@ -34,7 +36,8 @@ class Link:
     target: Target
     params: CompiledParams | None
     failure: str
-    about: dict[str, str]  # `action` in templates
+    fixed: Fixed  # what templates see that is the same for every event
+    costly: frozenset[str] = frozenset()  # what else they name
     ordering_key: CompiledParams | None = None
 
 
@@ -43,7 +46,7 @@ class CompiledRule:
     """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
 
     public_id: str
-    about: dict[str, str]  # `rule` in templates
+    about: dict[str, Any]  # `rule` in templates
     watch: Watch
     condition: Condition | None
     guards: Guards
@@ -63,7 +66,7 @@ class RuleSet:
     def __init__(self, space: Space, former: "RuleSet | None") -> None:
         """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
         self.revision = space.config_revision
-        self.about = {"id": space.slug, "name": space.name}  # `space` in templates
+        self._about = about_space(space)
         self._rules: AllRules = {}
         self._templates: AllTemplates = {}
         self._load(space, former)
@@ -110,7 +113,8 @@ class RuleSet:
             ),
             params=params,
             failure=failure,
-            about={"id": action.public_id, "name": action.name},
+            fixed=fixed_context({"id": action.public_id, "name": action.name}, connector, self._about),
+            costly=_costly(params, ordering_key),
             ordering_key=ordering_key,
         )
 
@@ -138,7 +142,7 @@ def _compiled(rule: Rule) -> CompiledRule:
     rule_type = get_type(rule.type)
     return CompiledRule(
         public_id=rule.public_id,
-        about={"id": rule.public_id, "name": rule.name},
+        about=about_rule(rule),
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
         condition=Condition(rule.condition) if rule.condition.strip() else None,
         guards=guards_of(rule.condition),
@@ -159,8 +163,12 @@ def _lost(action: Action) -> Link:
         ),
         params=None,
         failure=f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.',
-        about={"id": action.public_id, "name": action.name},
+        fixed={},
     )
+
+
+def _costly(*templates: CompiledParams | None) -> frozenset[str]:
+    return COSTLY & {name for each in templates if each is not None for name in each.names}
 
 
 class RuleSets:
