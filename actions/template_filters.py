@@ -22,7 +22,7 @@ from connectors.types.base import TemplateFormat
 MAX_CHARACTERS: Final = 2_000_000
 MAX_DECIMALS: Final = 20
 MAX_FORMAT: Final = 100
-_COST_OF_TIME: Final = 100  # characters; reading a time costs as much as escaping so many
+_COST_OF_TIME: Final = 200  # characters; reading a time costs as much as escaping so many
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII | re.IGNORECASE)
 _DIRECTIVES: Final = frozenset("YymdHIMSfpjaAbBuVGzZ%")
