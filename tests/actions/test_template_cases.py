@@ -27,7 +27,9 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
         kind, said = "fails", error.detail
     place = re.match(r"Line (\d+), column (\d+): ", said)
     found = {kind: case[kind] if case.get(kind, said) in said else said}
-    return found | {"at": f"{place[1]}:{place[2]}"} if place else found
+    if place:
+        found["at"] = f"{place[1]}:{place[2]}"
+    return found
 
 
 @pytest.mark.parametrize("case", _FILE["cases"], ids=lambda case: case["of"][:60])

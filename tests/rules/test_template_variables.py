@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from pytest_django import Settings
 from django.test import Client
+from pytest_django import Settings
 
 from actions.models import Delivery
 from actions.services.execute import execute
