@@ -26,7 +26,8 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
     except TemplateError as error:
         kind, said = "fails", error.detail
     place = re.match(r"Line (\d+), column (\d+): ", said)
-    found = {kind: case[kind] if case.get(kind, said) in said else said}
+    found: dict[str, Any] = {}
+    found[kind] = case[kind] if case.get(kind, said) in said else said
     if place:
         found["at"] = f"{place[1]}:{place[2]}"
     return found
