@@ -342,6 +342,7 @@ UNFOLD = {
             "rules.source",
             "actions.action",
             "rules.rule",
+            "rules.namedcondition",
             "spaces.space",
             "spaces.apikey",
         ]

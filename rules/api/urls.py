@@ -3,12 +3,21 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from rules.api.views import AlertViewSet, EventViewSet, RuleTypeViewSet, RuleViewSet, SourceTypeViewSet, SourceViewSet
+from rules.api.views import (
+    AlertViewSet,
+    ConditionViewSet,
+    EventViewSet,
+    RuleTypeViewSet,
+    RuleViewSet,
+    SourceTypeViewSet,
+    SourceViewSet,
+)
 from rules.sources.http import events_view
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("rules", RuleViewSet)
 router.register("rule-types", RuleTypeViewSet, basename="rule-type")
+router.register("conditions", ConditionViewSet)
 router.register("alerts", AlertViewSet)
 router.register("sources", SourceViewSet)
 router.register("source-types", SourceTypeViewSet, basename="source-type")

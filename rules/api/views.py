@@ -6,14 +6,15 @@ from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 
 from rules.api.serializers import (
     AlertSerializer,
+    ConditionSerializer,
     EventSerializer,
     RuleSerializer,
     RuleTypeSerializer,
     SourceSerializer,
     SourceTypeSerializer,
 )
-from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
-from rules.services import delete_rule, delete_source, update_rule, update_source
+from rules.models import Alert, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.services import delete_condition, delete_rule, delete_source, update_rule, update_source
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
@@ -47,6 +48,25 @@ class RuleViewSet(ObjectViewSet[Rule]):
 
     def switch(self, row: Rule, *, enabled: bool) -> None:
         update_rule(row, enabled=enabled)
+
+
+class ConditionFilter(NamedFilter):
+    """What a list of named conditions can be narrowed to."""
+
+    enabled = None  # type: ignore[assignment]  # so a filter is taken out
+
+
+class ConditionViewSet(ObjectViewSet[NamedCondition]):
+    """Conditions that others refer to by their ID."""
+
+    queryset = NamedCondition.objects.all()
+    serializer_class = ConditionSerializer
+    filterset_class = ConditionFilter
+    # A condition cannot be disabled.
+    bulk_enable = bulk_disable = None
+
+    def perform_destroy(self, instance: NamedCondition) -> None:
+        delete_condition(instance)
 
 
 class RuleTypeViewSet(CatalogueViewSet):

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from actions.models import Action
@@ -14,10 +14,12 @@ from actions.services.params import compile_ordering_key
 from actions.template_context import COSTLY, Fixed, about_space, fixed_context
 from actions.templating import CompiledParams
 from connectors.models import Connector
-from rules.conditions import Condition
+from rules.conditions import Condition, ConditionError
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
+from rules.named_conditions import expand
+from rules.services.conditions import named_in
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
 from rules.variables import about_rule
@@ -51,6 +53,11 @@ class CompiledRule:
     condition: Condition | None
     guards: Guards
     links: tuple[Link, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)  # the named conditions that stand in its own
+
+    def is_current(self, named: Mapping[str, str]) -> bool:
+        """Whether the named conditions in it are what they were when it was compiled."""
+        return all(named.get(name) == text for name, text in self.named.items())
 
 
 AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
@@ -122,9 +129,10 @@ class RuleSet:
 def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
     """Yield the enabled rules of the space without their links; what is known is not read again."""
     enabled = Rule.objects.filter(space=space, enabled=True).order_by("id")
+    named = named_in(space.pk)
     changed: set[int] = set()
     for key in enabled.values_list("pk", "version"):
-        if key in known:
+        if key in known and known[key].is_current(named):
             yield key, known[key]
         else:
             changed.add(key[0])
@@ -132,20 +140,22 @@ def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], Com
         if rule.pk not in changed:
             continue
         try:
-            yield (rule.pk, rule.version), _compiled(rule)
-        except (UnknownRuleType, ValueError) as error:
+            yield (rule.pk, rule.version), _compiled(rule, named)
+        except (UnknownRuleType, ValueError, ConditionError) as error:
             # It was checked when it was saved: only a changed installation can bring this about.
             logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
 
 
-def _compiled(rule: Rule) -> CompiledRule:
+def _compiled(rule: Rule, named: Mapping[str, str]) -> CompiledRule:
     rule_type = get_type(rule.type)
+    condition = expand(rule.condition, named)
     return CompiledRule(
         public_id=rule.public_id,
         about=about_rule(rule),
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
-        condition=Condition(rule.condition) if rule.condition.strip() else None,
-        guards=guards_of(rule.condition),
+        condition=Condition(condition.text) if condition.text.strip() else None,
+        guards=guards_of(condition.text),
+        named=condition.used,
     )
 
 

@@ -35,8 +35,8 @@ def outcome(case: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", _FILE["cases"], ids=lambda case: case["of"][:60])
 def test_a_template_gives_what_the_table_says(case: dict[str, Any]) -> None:
-    asked = {name: case[name] for name in ("of", "in") if name in case}
-    assert {**asked, **outcome(case)} == case
+    asked: dict[str, Any] = {name: case[name] for name in ("of", "in") if name in case}
+    assert asked | outcome(case) == case
 
 
 def test_the_table_has_each_variable_and_each_filter_of_ours() -> None:

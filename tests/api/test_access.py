@@ -24,6 +24,7 @@ from tests.api.client import Answer, Api, make_alert, make_delivery, make_event,
 from tests.factories import (
     connector_of,
     make_action,
+    make_condition,
     make_connector,
     make_kafka_connector,
     make_rule,
@@ -85,6 +86,9 @@ def test_the_operations_are_all_there() -> None:
         "/imports",
         "/alerts",
         "/alerts/{id}",
+        "/conditions",
+        "/conditions/{id}",
+        "/conditions/_bulk_delete",
         "/event-log",
         "/event-log/{id}",
         "/rules",
@@ -189,6 +193,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
     action = make_action(connector, public_id="foreign")
     rule = make_rule(other_space, public_id="foreign", actions=[action])
     make_source(make_kafka_connector(other_space, public_id="foreign-kafka"), public_id="foreign")
+    make_condition(other_space, public_id="foreign")
     event = make_event(other_space, event_id="foreign", source="foreign", type="foreign")
     delivery = make_delivery(action, event_id=event.pk, rule_id=rule.public_id)
     names = {"rule_id": "foreign", "action_id": "foreign", "connector_id": "foreign"}
@@ -199,6 +204,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
         "actions": "foreign",
         "rules": "foreign",
         "sources": "foreign",
+        "conditions": "foreign",
         "events": event.pk,
         "deliveries": delivery.pk,
         "event-log": entry.pk,
