@@ -20,8 +20,9 @@ class Occasion:
     """``event``, ``rule`` and ``alert`` as templates see them; a rule that was deleted has its id for a name."""
 
     event: dict[str, Any]
-    rule: dict[str, str]
+    rule: dict[str, Any]
     alert: dict[str, Any] | None = None
+    event_url: str = ""  # of the event's page in the console
 
 
 class Source(Protocol):

@@ -5,10 +5,14 @@ written, compared or repeated, and methods of Python objects can be called. So a
 what is listed below comes to the engine. Everything else is refused with its place.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
+
+from actions.template_filters import OWN_FILTERS, check_date_format, check_zone, repeated_escape
+from connectors.types.base import TemplateFormat
 
 MAX_LENGTH: Final = 65_536
 # Long chains, elif among them, recurse in the engine's compiler and end the process.
@@ -23,10 +27,13 @@ def _words(text: str) -> frozenset[str]:
 
 
 STATEMENTS: Final = _words("if elif else endif for endfor set endset break continue")
-FILTERS: Final = _words(
-    "abs bool capitalize count d default dictsort filesizeformat first float format groupby indent int join last"
-    " length lines list lower map max min pluralize reject rejectattr replace reverse round select selectattr sort"
-    " split string striptags sum times title tojson trim unique upper urlencode"
+FILTERS: Final = (
+    _words(
+        "abs bool capitalize count d default dictsort filesizeformat first float format groupby indent int join last"
+        " length lines list lower map max min pluralize reject rejectattr replace reverse round select selectattr sort"
+        " split string striptags sum title trim unique upper urlencode"
+    )
+    | OWN_FILTERS
 )
 TESTS: Final = _words(
     "boolean defined divisibleby endingwith eq equalto even false float ge greaterthan gt in integer iterable le"
@@ -34,7 +41,7 @@ TESTS: Final = _words(
 )
 FUNCTIONS: Final = frozenset({"range"})
 _CONSTANTS: Final = frozenset({"true", "false", "none", "True", "False", "None"})
-_KEYWORDS: Final = _CONSTANTS | STATEMENTS | {"and", "or", "not", "in", "is"}
+KEYWORDS: Final = _CONSTANTS | STATEMENTS | {"and", "or", "not", "in", "is"}
 # What an attribute that an object or a list lacks would find on the Python object behind it.
 _METHODS: Final = frozenset(name for kind in (dict, list) for name in dir(kind) if not name.startswith("_"))
 
@@ -124,8 +131,8 @@ def _read_tokens(source: str, start: int, closing: str) -> tuple[list[Token], in
     raise Fault(f"This tag has no end: {closing} is missing.", start)
 
 
-def check_tags(tags: list[Tag], *, is_url: bool) -> None:
-    """Refuse what is not listed here, with a Fault. ``is_url``: its values are percent-encoded."""
+def check_tags(tags: list[Tag], form: TemplateFormat) -> None:
+    """Refuse what is not listed here, with a Fault. ``form`` is how its values are written."""
     additions = [token for tag in tags for token in tag.tokens if token.text == "+"]
     if len(additions) > MAX_ADDITIONS:
         raise Fault(f"There are more than {MAX_ADDITIONS} “+” in this template.", additions[MAX_ADDITIONS].start)
@@ -136,7 +143,7 @@ def check_tags(tags: list[Tag], *, is_url: bool) -> None:
         statement = ""
         if tag.kind == "block":
             statement = _check_statement(tag)
-        _Reader(tag.tokens, statement, is_url).check()
+        _Reader(tag.tokens, statement, form).check()
 
 
 def _check_statement(tag: Tag) -> str:
@@ -147,17 +154,23 @@ def _check_statement(tag: Tag) -> str:
     return first.text
 
 
+_DATE_ARGUMENTS: Final[dict[str | int, Callable[[str], str]]] = {
+    0: check_date_format,
+    "format": check_date_format,
+    1: check_zone,
+    "tz": check_zone,
+}
 _NO_TOKEN: Final = Token("sign", "", -1)
 
 
 class _Reader:
     """Walks the tokens of one tag and refuses what is not allowed where it stands."""
 
-    def __init__(self, tokens: list[Token], statement: str, is_url: bool) -> None:
+    def __init__(self, tokens: list[Token], statement: str, form: TemplateFormat) -> None:
         self._tokens = [_NO_TOKEN, *tokens, _NO_TOKEN, _NO_TOKEN, _NO_TOKEN]
         self._end = len(tokens) + 1
         self._statement = statement
-        self._is_url = is_url
+        self._form = form
         # What each open bracket is: a call, a group, a subscript or a list.
         self._open: list[str] = []
         # In {% for key, value in … %} the names before "in" stand with commas.
@@ -183,7 +196,7 @@ class _Reader:
         elif before.text == ".":
             if after.text == "(":
                 raise Fault(f"{token.text}() is a method; templates have filters only: value | filter.", token.start)
-        elif (token.text in FUNCTIONS) != (after.text == "(" and token.text not in _KEYWORDS):
+        elif (token.text in FUNCTIONS) != (after.text == "(" and token.text not in KEYWORDS):
             raise Fault(f"There is no function “{token.text}()”.", token.start)
         elif token.text == "in":
             self._names_targets = False
@@ -200,14 +213,33 @@ class _Reader:
         token, after, first, second = self._tokens[index : index + 4]
         if token.text not in FILTERS:
             raise Fault(f"There is no filter “{token.text}”.", token.start)
-        if token.text == "urlencode" and self._is_url:
-            raise Fault("Values are encoded here already; leave out urlencode.", token.start)
-        if token.text == "tojson" and after.text == "(":
-            raise Fault("tojson takes no arguments.", after.start)
+        if repeated := repeated_escape(self._form, token.text):
+            raise Fault(repeated, token.start)
+        if token.text in ("json", "tojson") and after.text == "(":
+            raise Fault(f"{token.text} takes no arguments.", after.start)
+        if token.text == "date" and after.text == "(":
+            self._check_date(index + 2)
         if token.text == "map" and after.text == "(":
             by_name = first.kind == "string" and first.text[1:-1] in FILTERS and second.text == ")"
             if not by_name and (first.text, second.text) != ("attribute", "="):
                 raise Fault('Write map(attribute="…") or map("…") with one filter.', first.start)
+            if repeated := repeated_escape(self._form, first.text[1:-1]):
+                raise Fault(repeated, first.start)
+
+    def _check_date(self, index: int) -> None:
+        """Refuse a format or a time zone that cannot be, where it is written out."""
+        position, name = 0, ""
+        for before, token in itertools.pairwise(self._tokens[index - 1 : self._end]):
+            if token.text == ")":
+                return
+            if token.text == ",":
+                position, name = position + 1, ""
+            elif token.text == "=":
+                name = before.text
+            elif token.kind == "string" and "\\" not in token.text:
+                check = _DATE_ARGUMENTS.get(name or position)
+                if check and (fault := check(token.text[1:-1])):
+                    raise Fault(fault, token.start)
 
     def _check_sign(self, index: int) -> None:
         before, token = self._tokens[index - 1 : index + 1]
@@ -229,7 +261,7 @@ class _Reader:
     def _bracket(self, before: Token, after_value: str, alone: str) -> str:
         """Return what a bracket is, by what stands before it."""
         is_value = before.text in (")", "]") or before.kind in ("string", "number")
-        is_value = is_value or (before.kind == "name" and before.text not in _KEYWORDS)
+        is_value = is_value or (before.kind == "name" and before.text not in KEYWORDS)
         if is_value and after_value == "call" and before.kind != "name":
             raise Fault("A value cannot be called.", before.start)
         return after_value if is_value else alone

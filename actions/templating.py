@@ -18,14 +18,14 @@ are rounded.
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
 
 import minijinja
 import orjson
 from django.conf import settings
 
-from actions.escaping import ESCAPES
+from actions import template_filters
 from actions.template_data import Meter, guarded
+from actions.template_filters import FilterError, filters_of, json_text
 from actions.template_grammar import (
     FUNCTIONS,
     Fault,
@@ -39,17 +39,22 @@ from actions.template_grammar import (
     plain_path,
     read_tags,
 )
+from actions.template_paths import READERS, MissingField, Rewritten, rewrite
+from actions.template_writing import WRITERS, write_path
 from connectors.types.base import TemplateFormat
 from spaces.errors import FieldError, InvalidInput
 from spaces.validation import extend
 
 VARIABLES: Final = {
     "event": "The event as CloudEvents has it; what the sender said is event.data.",
-    "rule": "The rule that matched.",
-    "action": "The action that is taken.",
-    "space": "The space of them all.",
-    "failure": "Why another action's delivery died, where this action is its fallback; else null.",
+    "rule": "The rule that matched: id, name, type, tags, url.",
     "alert": "The alert, where the event is a change of one (key, group, state, since, value, ...); else null.",
+    "action": "The action that is taken: id, name.",
+    "connector": "The connector that it is sent through: id, name, type.",
+    "space": "The space of them all: id, name.",
+    "failure": "Why another action's delivery died, where this action is its fallback; else null.",
+    "date": "When the message is rendered, as 2026-03-01T12:30:00.123456Z.",
+    "console": "Addresses of the console: url, its own, and event_url, the event's.",
 }
 MAX_PARAMS: Final = 256 * 1024  # bytes of what an action says itself
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.
@@ -90,15 +95,16 @@ class CompiledParams:
     Threads may render at the same time: an environment renders one template at a time and is never changed.
     """
 
-    def __init__(self, fields: dict[str, Any], size: int) -> None:
+    def __init__(self, fields: dict[str, Any], size: int, names: frozenset[str]) -> None:
         self._fields = fields
         self._size = size
+        self.names: Final = names  # the variables that stand in the templates
 
     def render(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return the params with every template rendered; raise TemplateError or RenderedTooLarge.
 
-        ``context`` gives JSON data for each of the variables; it is not changed. What holds no template is shared
-        between renderings: do not change it.
+        ``context`` gives JSON data for each of the variables that are named; it is not changed. What holds no template
+        is shared between renderings: do not change it.
         """
         rendering = _Rendering(context, most_rendered() - self._size)
         return {name: rendering.fill(value) for name, value in self._fields.items()}
@@ -130,19 +136,26 @@ def compile_params(
         raise InvalidInput(compiler.errors)
     if compiler.size > MAX_PARAMS:
         raise InvalidInput([FieldError(pointer, f"Use at most {MAX_PARAMS // 1024} KiB.")])
-    return CompiledParams(fields, compiler.size)
+    return CompiledParams(fields, compiler.size, frozenset(compiler.names))
 
 
 class _Template:
     """One string that is a template."""
 
-    __slots__ = ("finish", "is_guarded", "pointer", "render", "source")
+    __slots__ = ("finish", "is_guarded", "pointer", "render", "rewritten", "source")
 
     def __init__(
-        self, pointer: str, source: str, is_guarded: bool, render: Callable[..., str], finish: Callable[[str], Any]
+        self,
+        pointer: str,
+        source: str,
+        rewritten: Rewritten | None,
+        is_guarded: bool,
+        render: Callable[..., str],
+        finish: Callable[[str], Any],
     ) -> None:
         self.pointer = pointer
         self.source = source
+        self.rewritten = rewritten
         self.is_guarded = is_guarded
         self.render = render
         self.finish = finish
@@ -171,6 +184,7 @@ class _Compiler:
         self._variables = variables
         self.errors: list[FieldError] = []
         self.size = 0  # bytes of the strings that are no templates
+        self.names: set[str] = set()
         self._environments: dict[TemplateFormat, minijinja.Environment] = {}
         self._count = 0
 
@@ -212,7 +226,7 @@ class _Compiler:
     def _compile_template(
         self, source: str, tags: list[Tag], form: TemplateFormat, is_whole: bool, pointer: str
     ) -> _Template:
-        check_tags(tags, is_url=form == "url")
+        check_tags(tags, form)
         path = plain_path(source, tags)
         finish: Callable[[str], Any] = str
         if form == "json" and is_whole:
@@ -230,14 +244,18 @@ class _Compiler:
             environment.add_template(name, source)
         except minijinja.TemplateError as error:
             raise Fault(_sentence(error), _start(error, source)) from None
-        if unknown := environment.undeclared_variables_in_template(name) - {*self._variables} - FUNCTIONS:
+        named = environment.undeclared_variables_in_template(name) - FUNCTIONS
+        if unknown := named - {*self._variables}:
             place = find_name(tags, unknown)
             known = ", ".join(self._variables)
             raise Fault(f"“{place.text}” is not known here; there are {known}.", place.start)
+        self.names |= named
+        if rewritten := rewrite(source, tags):
+            environment.add_template(name, rewritten.text)
         render: Callable[..., str] = partial(environment.render_template, name)
         if path:
-            render = partial(_write_path, path, _WRITERS[form], render)
-        return _Template(pointer, source, needs_guard(tags), render, finish)
+            render = partial(write_path, path, WRITERS[form], render)
+        return _Template(pointer, source, rewritten, needs_guard(tags), render, finish)
 
 
 class _Rendering:
@@ -250,6 +268,7 @@ class _Rendering:
         self._guarded: dict[str, Any] | None = None
         self._meter = Meter()
         self._room = room
+        template_filters.begin()
 
     def fill(self, value: Any) -> Any:
         """Return a compiled value with its templates rendered."""
@@ -276,7 +295,11 @@ class _Rendering:
         try:
             text = template.render(**(self._guard() if template.is_guarded else self._context))
         except minijinja.TemplateError as error:
-            fault = f"{_place(template.source, _start(error, template.source))}: {_sentence(error)}"
+            fault = f"{_place(template.source, _start_in(template, error))}: {_sentence(error)}"
+        except MissingField as error:
+            fault = f"{_place(template.source, error.start)}: {error}"
+        except FilterError as error:
+            fault = _placed(template.source, error)
         except (TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             fault = str(error) or type(error).__name__
         except BaseException as error:
@@ -303,12 +326,15 @@ def _environment(form: TemplateFormat) -> minijinja.Environment:
         fuel=_FUEL,
         pycompat=False,
         keep_trailing_newline=True,
-        filters={"times": _times},
+        filters={**filters_of(form), **READERS},
     )
+    if form == "json":
+        for name in ("json", "tojson"):
+            environment.add_filter(name, _safe_json)
     if form == "text":
         environment.finalizer = _as_text
     elif form != "json":
-        environment.finalizer = partial(_as_escaped, _WRITERS[form])
+        environment.finalizer = partial(_as_escaped, WRITERS[form])
     return environment
 
 
@@ -321,45 +347,8 @@ def _as_escaped(write: Callable[[Any], str], value: Any) -> Any:
     return NotImplemented if value is None else minijinja.safe(write(value))
 
 
-def _write_json(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _write_text(value: Any) -> str:
-    return value if isinstance(value, str) else _write_json(value)
-
-
-def _write_url(value: Any) -> str:
-    return quote(_write_text(value), safe="")
-
-
-def _write_escaped(escape: Callable[[str], str], value: Any) -> str:
-    return escape(_write_text(value))
-
-
-_WRITERS: Final[dict[TemplateFormat, Callable[[Any], str]]] = {
-    "json": _write_json,
-    "text": _write_text,
-    "url": _write_url,
-    **{form: partial(_write_escaped, escape) for form, escape in ESCAPES.items()},
-}
-
-
-def _write_path(path: list[str], write: Callable[[Any], str], engine: Callable[..., str], **context: Any) -> str:
-    """Render one field without the engine: ten times faster for the default body, the whole event."""
-    value: Any = context
-    try:
-        for name in path:
-            value = value[name]
-        return write(value)
-    except (LookupError, TypeError):  # The field is missing, or no JSON of 64-bit numbers: the engine tells.
-        return engine(**context)
-
-
-def _times(value: Any, factor: Any) -> Any:
-    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in (value, factor)):
-        raise ValueError("times needs two numbers.")
-    return value * factor
+def _safe_json(value: Any) -> Any:
+    return minijinja.safe(json_text(value))
 
 
 def _checked_json(text: str) -> str:
@@ -370,6 +359,18 @@ def _checked_json(text: str) -> str:
 def _place(source: str, start: int) -> str:
     before = source[:start]
     return f"Line {before.count(chr(10)) + 1}, column {start - before.rfind(chr(10))}"
+
+
+def _placed(source: str, error: FilterError) -> str:
+    """Return what a filter says, with the place of the filter where that is certain."""
+    tokens = [token for tag in read_tags(source) for token in tag.tokens if token.text == error.filter]
+    return f"{_place(source, tokens[0].start)}: {error}" if len(tokens) == 1 else str(error)
+
+
+def _start_in(template: _Template, error: minijinja.TemplateError) -> int:
+    if template.rewritten is None:
+        return _start(error, template.source)
+    return template.rewritten.original(_start(error, template.rewritten.text))
 
 
 def _start(error: minijinja.TemplateError, source: str) -> int:

@@ -103,6 +103,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _base_url(value: str) -> str:
+    parts = urlsplit(_url("http", "https")(value))
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("write a URL without user, query and fragment")
+    return value.rstrip("/")
+
+
 def is_safe_url(value: str) -> bool:
     """Whether what goes there cannot be read on the way: an https URL, or an http one of this machine."""
     parts = urlsplit(value)
@@ -197,6 +204,12 @@ OPTIONS = (
     ),
     Option(
         "CSRF_TRUSTED_ORIGINS", "", _names, "Origins of the console where a proxy changes the host, as https://host."
+    ),
+    Option(
+        "PUBLIC_URL",
+        "",
+        _base_url,
+        "Address of the console as people open it, https://host, for links in messages. Empty: they have none.",
     ),
     Option("LOGIN_ATTEMPTS", "10", _number(1, 1000), "Wrong passwords for a name from one address until it must wait."),
     Option("LOGIN_COOLOFF", "900", _number(1, 86400), "Seconds that it must wait."),

@@ -64,6 +64,7 @@ ALLOWED_HOSTS = _options["ALLOWED_HOSTS"]
 HTTPS: bool = _options["HTTPS"]
 TRUSTED_PROXIES: list[str] = _options["TRUSTED_PROXIES"]
 CSRF_TRUSTED_ORIGINS = _options["CSRF_TRUSTED_ORIGINS"]
+PUBLIC_URL: str = _options["PUBLIC_URL"]
 HOST: str = _options["HOST"]
 PORT: int = _options["PORT"]
 WEB_WORKERS: int = _options["WEB_WORKERS"]
@@ -343,6 +344,7 @@ UNFOLD = {
             "rules.source",
             "actions.action",
             "rules.rule",
+            "rules.namedcondition",
             "spaces.space",
             "spaces.apikey",
         ]

@@ -1,8 +1,10 @@
 """Events, where they come from, the rules that watch them, and the alerts that rules keep."""
 
+import re
 import uuid
 from typing import Final
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 
@@ -12,8 +14,19 @@ from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
 
+_CONDITION_ID: Final = re.compile(r"[a-z](?:[a-z0-9_]{0,62}[a-z0-9])?")
+
 MAX_GROUP: Final = 64
 MAX_ALERT_KEY: Final = 512
+
+
+def validate_condition_id(value: str) -> None:
+    """Raise ValidationError unless a condition can be referred to by this ID."""
+    if not _CONDITION_ID.fullmatch(value):
+        raise ValidationError(
+            "Use 1 to 64 lower-case letters, digits and underscores; begin with a letter, end with a letter or digit.",
+            code="invalid_condition_id",
+        )
 
 
 class Event(models.Model):
@@ -178,6 +191,28 @@ class SourceReader(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_id} in {self.process}"
+
+
+class NamedCondition(models.Model):
+    """A condition that others of its space refer to, as ``conditions.<ID>``. Written only by rules.services."""
+
+    public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_condition_id])
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="conditions")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True, default="", help_text="What it is for; nothing depends on it.")
+    condition = models.TextField(help_text="CEL; it may refer to other named conditions.")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        verbose_name = "condition"
+        constraints = [models.UniqueConstraint(fields=["space", "public_id"], name="condition_public_id_in_space")]
+        indexes = [models.Index(fields=["space", "name", "id"], name="condition_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Rule(models.Model):
@@ -384,6 +419,7 @@ class MaintenanceWindow(models.Model):
 
 keep_where_it_is(Source)
 keep_in_same_space(Source, "space", "connector")
+keep_where_it_is(NamedCondition)
 keep_where_it_is(Rule)
 keep_in_same_space(RuleAction, "rule", "action")
 keep_where_it_is(Alert)

@@ -1,4 +1,4 @@
-"""Rules and sources in files."""
+"""Named conditions, rules and sources in files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,9 @@ from actions.models import Action
 from connectors.models import Connector
 from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
 from rules.links import Link
-from rules.models import Frequency, Rule, RuleAction, Source
-from rules.services import sources
+from rules.models import Frequency, NamedCondition, Rule, RuleAction, Source
+from rules.named_conditions import names_in, renamed
+from rules.services import conditions, sources
 from rules.services.rules import create_rule, described, update_rule
 from spaces.models import Space
 from spaces.validation import extend, reject
@@ -26,6 +27,60 @@ class LinkDocument(BaseModel):
     group: str = ""
     frequency: str = Frequency.CHANGE.value
     throttle: int | None = None
+
+
+class ConditionDocument(ObjectDocument):
+    """A named condition."""
+
+    description: str = ""
+    condition: str
+
+
+class ConditionKind(Kind[NamedCondition, ConditionDocument]):
+    """Named conditions of a space."""
+
+    id = "condition"
+    row_model = NamedCondition
+    document_model = ConditionDocument
+
+    def rows(self, space: Space) -> QuerySet[NamedCondition]:
+        return NamedCondition.objects.filter(space=space)
+
+    def describe(self, row: NamedCondition) -> dict[str, Any]:
+        return conditions.described(row)
+
+    def references(self, document: Mapping[str, Any]) -> list[Reference]:
+        return _named(document["condition"])
+
+    def create(
+        self, space: Space, document: ConditionDocument, public_id: str | None, resolve: Resolve
+    ) -> NamedCondition:
+        return conditions.create_condition(
+            space,
+            public_id=public_id,
+            name=document.name,
+            description=document.description,
+            condition=_with_new_names(document.condition, resolve),
+        )
+
+    def overwrite(self, row: NamedCondition, document: ConditionDocument, resolve: Resolve) -> NamedCondition:
+        return conditions.update_condition(
+            row,
+            name=document.name,
+            description=document.description,
+            condition=_with_new_names(document.condition, resolve),
+        )
+
+
+def _named(condition: str) -> list[Reference]:
+    return [Reference("condition", name) for name in names_in(condition)]
+
+
+def _with_new_names(condition: str, resolve: Resolve) -> str:
+    """Return the condition under the names that those it refers to have in the space."""
+    return renamed(
+        condition, {name: resolve("condition", name, "/condition").public_id for name in names_in(condition)}
+    )
 
 
 class RuleDocument(ObjectDocument):
@@ -62,7 +117,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
 
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
         named = [action if isinstance(action, str) else action["id"] for action in document["actions"]]
-        return [Reference("action", action) for action in dict.fromkeys(named)]
+        actions = [Reference("action", action) for action in dict.fromkeys(named)]
+        return [*_named(document["condition"]), *actions]
 
     def create(self, space: Space, document: RuleDocument, public_id: str | None, resolve: Resolve) -> Rule:
         return create_rule(
@@ -71,7 +127,7 @@ class RuleKind(Kind[Rule, RuleDocument]):
             type=document.rule_type_id,
             name=document.name,
             params=document.params,
-            condition=document.condition,
+            condition=_with_new_names(document.condition, resolve),
             tags=document.tags,
             enabled=document.enabled,
             actions=_links(document, resolve),
@@ -90,7 +146,7 @@ class RuleKind(Kind[Rule, RuleDocument]):
             row,
             name=document.name,
             params=document.params,
-            condition=document.condition,
+            condition=_with_new_names(document.condition, resolve),
             tags=document.tags,
             enabled=document.enabled,
             actions=_links(document, resolve),

@@ -8,8 +8,8 @@ from actions.models import Action
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector
-from rules.models import MaintenanceWindow, Rule, Source
-from rules.services import create_rule, create_source
+from rules.models import MaintenanceWindow, NamedCondition, Rule, Source
+from rules.services import create_condition, create_rule, create_source
 from rules.services.windows import create_window
 from spaces.models import Space
 from spaces.services import create_space
@@ -20,6 +20,12 @@ _numbers = count(1)
 def make_space(slug: str | None = None) -> Space:
     number = next(_numbers)
     return create_space(slug or f"space-{number}", f"Space {number}")
+
+
+def make_condition(
+    space: Space, public_id: str | None = None, *, name: str | None = None, condition: str = "true"
+) -> NamedCondition:
+    return create_condition(space, public_id=public_id, name=name or f"Condition {next(_numbers)}", condition=condition)
 
 
 def make_connector(

@@ -5,6 +5,7 @@ from typing import Any
 from actions.models import Action, Delivery
 from actions.occasions import Key, Occasion
 from actions.services.params import complete_params
+from actions.template_context import COSTLY, about_space, context_of, fixed_context
 from actions.templating import CompiledParams, RenderedTooLarge, TemplateError
 from connectors.outcomes import Reason
 from spaces.errors import InvalidInput
@@ -29,14 +30,18 @@ def render(
     """Return the rendered message, or an empty one and why there is none; ``failed`` is what failure_of returned."""
     if isinstance(params, tuple):
         return {}, params
-    context = {
-        "event": occasion.event,
-        "rule": occasion.rule,
-        "action": {"id": action.public_id, "name": action.name},
-        "space": {"id": action.space.slug, "name": action.space.name},
-        "failure": failed,
-        "alert": occasion.alert,
-    }
+    if action.connector is None:
+        raise AssertionError("Without a connector there are no params.")
+    about = {"id": action.public_id, "name": action.name}
+    context = context_of(
+        fixed_context(about, action.connector, about_space(action.space)),
+        occasion.event,
+        occasion.rule,
+        occasion.alert,
+        failed,
+        COSTLY,
+        occasion.event_url,
+    )
     try:
         return params.render(context), None
     except RenderedTooLarge as error:

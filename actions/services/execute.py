@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from actions.engine import log
 from actions.engine.rendering import failure
 from actions.services.params import complete_params
+from actions.template_context import COSTLY, about_space, context_of, fixed_context
 from actions.templating import RenderedTooLarge, TemplateError
 from connectors.models import Connector
 from connectors.outcomes import Outcome, Reason
@@ -37,6 +38,7 @@ _ALERT: Final = {
     "flapping": False,
     "change": "opened",
     "number": 1,
+    "url": "",
 }
 _KEY: Final = 0
 
@@ -65,7 +67,7 @@ def execute(
     webhook_id = str(uuid.uuid4())
     message: dict[str, Any] = {}
     try:
-        message = compiled.render(_context(space, event))
+        message = compiled.render(_context(space, connector, event))
         outcome = _send(connector, webhook_id, message)
     except RenderedTooLarge as error:
         outcome = Outcome(_KEY, Reason.TOO_LARGE, str(error))
@@ -94,7 +96,7 @@ def _send(connector: Connector, webhook_id: str, rendered: dict[str, Any]) -> Ou
     return outcome
 
 
-def _context(space: Space, event: Mapping[str, Any] | None) -> dict[str, Any]:
+def _context(space: Space, connector: Connector, event: Mapping[str, Any] | None) -> dict[str, Any]:
     given = dict(event or {})
     envelope = {
         "specversion": "1.0",
@@ -106,14 +108,14 @@ def _context(space: Space, event: Mapping[str, Any] | None) -> dict[str, Any]:
         "data": {"message": "A test, sent by a person."},
         **given,
     }
-    return {
-        "event": envelope,
-        "rule": {"id": "test", "name": "Test"},
-        "action": {"id": "test", "name": "Test"},
-        "space": {"id": space.slug, "name": space.name},
-        "failure": failure(1, Reason.RETRY_TIMEOUT, "A test: nothing has failed.", "test", "test"),
-        "alert": dict(_ALERT),
-    }
+    return context_of(
+        fixed_context({"id": "test", "name": "Test"}, connector, about_space(space)),
+        envelope,
+        {"id": "test", "name": "Test", "type": "event", "tags": [], "url": ""},
+        _ALERT,
+        failure(1, Reason.RETRY_TIMEOUT, "A test: nothing has failed.", "test", "test"),
+        COSTLY,
+    )
 
 
 def _record(space: Space, connector: Connector, outcome: Outcome) -> None:

@@ -18,7 +18,10 @@ from spaces.admin.typed_admin import TypedForm
 from spaces.models import Space
 
 SCHEDULE_FIELDS: Final = (*SCHEDULED, "recovered_actions", "frequency", "throttle")
-_CONDITION_HELP: Final = "CEL over the event, such as event.data.temperature > 30.0. Empty: every event of the above."
+_CONDITION_HELP: Final = (
+    "CEL over the event, such as event.data.temperature > 30.0, and named conditions of the space, such as "
+    "conditions.business_hours. Empty: every event of the above."
+)
 _AS_IT_IS: Final = ("", "As each action has it")
 
 

@@ -29,6 +29,7 @@ from rules.models import Alert, Frequency, Rule, RuleAction
 from rules.services.accept import accept_events
 from rules.services.own_events import own_event
 from rules.silences.silence import Silence
+from rules.variables import about_rule, alert_url, event_url
 
 _TYPES: Final = {
     Change.OPENED: "switchyard.alert.opened",
@@ -65,10 +66,10 @@ class Telling:
         wanted = {key for keys in self.hearers for key in keys}
         actions = Action.objects.select_related("connector", "space").filter(pk__in=wanted)
         messages = {action.pk: _message(action) for action in actions}
-        about = {"id": self.rule.public_id, "name": self.rule.name}
+        about = about_rule(self.rule)
         planned: list[Planned] = []
         for event, keys, silence in zip(read_events(stored), self.hearers, self.silences, strict=True):
-            occasion = Occasion(event.envelope, about, alert_in(event.envelope))
+            occasion = Occasion(event.envelope, about, alert_in(event.envelope), event_url(event.id))
             planned += [_plan(self.rule, event.id, messages[key], occasion, silence) for key in keys]
         make_deliveries(planned)
 
@@ -142,6 +143,7 @@ def _shown(alert: Alert, change: Change, now: datetime) -> dict[str, Any]:
         "flapping": alert.flapping,
         "change": str(change),
         "number": alert.change + 1,
+        "url": alert_url(str(alert.uuid)),
     }
 
 

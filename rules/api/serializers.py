@@ -12,8 +12,15 @@ from actions.models import Action
 from connectors.models import Connector
 from rules.api.silence_serializers import SILENCE_FIELDS, AlertSilencesSerializer, SilencesSerializer
 from rules.links import Link, shown
-from rules.models import Alert, Event, Frequency, Rule, RuleRun, Source, SourceReader
-from rules.services import create_rule, create_source, update_rule, update_source
+from rules.models import Alert, Event, Frequency, NamedCondition, Rule, RuleRun, Source, SourceReader
+from rules.services import (
+    create_condition,
+    create_rule,
+    create_source,
+    update_condition,
+    update_rule,
+    update_source,
+)
 from rules.sources.base import AnySourceType
 from rules.types.base import AnyRuleType
 from spaces.api.fields import Text, Whole
@@ -194,6 +201,31 @@ class RuleSerializer(SilencesSerializer):
 
 def _run_of(rule: Rule) -> RuleRun | None:
     return getattr(rule, "last_run", None)
+
+
+CONDITION_EXAMPLE = {
+    "id": "business_hours",
+    "name": "Business hours",
+    "condition": 'now.getHours("Europe/Berlin") >= 8 && now.getHours("Europe/Berlin") < 18',
+}
+
+
+@extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=CONDITION_EXAMPLE)])
+class ConditionSerializer(ObjectSerializer[NamedCondition]):
+    """A condition that others of the space refer to, as `conditions.<id>`."""
+
+    description = Text(default="", allow_blank=True, help_text="What it is for; nothing depends on it.")
+    condition = Text(trim_whitespace=False, help_text="CEL; it may refer to other named conditions.")
+
+    class Meta:
+        model = NamedCondition
+        fields = ["id", "name", "description", "condition", "version", "created_at", "updated_at"]
+
+    def create(self, validated_data: dict[str, Any]) -> NamedCondition:
+        return create_condition(**validated_data)
+
+    def update(self, instance: NamedCondition, validated_data: dict[str, Any]) -> NamedCondition:
+        return update_condition(instance, **validated_data)
 
 
 class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):

@@ -6,6 +6,7 @@ from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 
 from rules.api.serializers import (
     AlertSerializer,
+    ConditionSerializer,
     EventSerializer,
     RuleSerializer,
     RuleTypeSerializer,
@@ -13,8 +14,8 @@ from rules.api.serializers import (
     SourceTypeSerializer,
 )
 from rules.api.silences import AlertSilences, RuleSilences
-from rules.models import Alert, AlertMute, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
-from rules.services import delete_rule, delete_source, update_rule, update_source
+from rules.models import Alert, AlertMute, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.services import delete_condition, delete_rule, delete_source, update_rule, update_source
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
@@ -48,6 +49,25 @@ class RuleViewSet(RuleSilences, ObjectViewSet[Rule]):
 
     def switch(self, row: Rule, *, enabled: bool) -> None:
         update_rule(row, enabled=enabled)
+
+
+class ConditionFilter(NamedFilter):
+    """What a list of named conditions can be narrowed to."""
+
+    enabled = None  # type: ignore[assignment]  # so a filter is taken out
+
+
+class ConditionViewSet(ObjectViewSet[NamedCondition]):
+    """Conditions that others refer to by their ID."""
+
+    queryset = NamedCondition.objects.all()
+    serializer_class = ConditionSerializer
+    filterset_class = ConditionFilter
+    # A condition cannot be disabled.
+    bulk_enable = bulk_disable = None
+
+    def perform_destroy(self, instance: NamedCondition) -> None:
+        delete_condition(instance)
 
 
 class RuleTypeViewSet(CatalogueViewSet):

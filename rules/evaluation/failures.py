@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from django.utils import timezone
 
@@ -44,9 +45,16 @@ class RuleFailures:
         self._told: dict[tuple[int, str], float] = {}
 
     def note(
-        self, space_id: int, about: dict[str, str], event_id: int, hop: int, part: Part, detail: str, action: str = ""
+        self,
+        space_id: int,
+        about: Mapping[str, Any],
+        event_id: int,
+        hop: int,
+        part: Part,
+        detail: str,
+        action: str = "",
     ) -> None:
-        """Count one event that the rule failed for. ``about`` is the rule's id and name, ``action`` a public id.
+        """Count one event that the rule failed for. ``about`` has the rule's id and name, ``action`` is a public id.
 
         What fails at the end of a loop is not counted: to tell of it would be one more turn.
         """
@@ -58,7 +66,8 @@ class RuleFailures:
             if failures is None:
                 if len(self._failing) >= _MAX_RULES:
                     return
-                failures = self._failing[key] = _Failures(about, part, action, detail, hop)
+                named = {"id": about["id"], "name": about["name"]}
+                failures = self._failing[key] = _Failures(named, part, action, detail, hop)
             failures.count += 1
             failures.hop = min(failures.hop, hop)
             if len(failures.events) < _MAX_EXAMPLES and event_id not in failures.events:

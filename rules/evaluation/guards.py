@@ -40,7 +40,30 @@ def value_at(envelope: dict[str, Any], path: Path) -> Any:
 
 
 def _conjuncts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """Yield the parts between top-level ``&&``; nothing when ``||`` or ``?`` stands on that level."""
+    """Yield the parts between top-level ``&&``; nothing when ``||`` or ``?`` stands on that level.
+
+    A part that stands in brackets as a whole, as a named condition does, is looked through in turn.
+    """
+    for part in _parts(tokens):
+        if _is_bracketed(part):
+            yield from _conjuncts(part[1:-1])
+        else:
+            yield part
+
+
+def _is_bracketed(tokens: Sequence[Token]) -> bool:
+    if len(tokens) < 3 or tokens[0].text != "(" or tokens[-1].text != ")":
+        return False
+    depth = 0
+    for token in tokens[:-1]:
+        if token.kind == "sign":
+            depth += (token.text in _OPEN) - (token.text in _CLOSE)
+        if depth == 0:
+            return False
+    return True
+
+
+def _parts(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:

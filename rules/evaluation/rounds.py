@@ -17,6 +17,7 @@ from actions.engine import log
 from actions.engine.lanes import lanes
 from actions.models import MAX_ORDERING_KEY
 from actions.services.deliveries import Planned, make_deliveries
+from actions.template_context import context_of
 from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
@@ -28,6 +29,7 @@ from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
 from rules.silences.silence import Observed, Silence, silence_of
+from rules.variables import event_url
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +187,7 @@ def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
                 if match.is_failure:
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
-        made = [make(event, rules, rule, link) for link in rule.links]
+        made = [make(event, rule, link) for link in rule.links]
         if rules.has_silences and (silence := _silence(rules, rule, envelope, bound)):
             made = [_suppressed(plan, silence) for plan in made]
         planned.extend(made)
@@ -213,21 +215,19 @@ def _failure(event: StoredEvent, error: Exception) -> bulk.Row:
     )
 
 
-def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
+def _render(event: StoredEvent, rule: CompiledRule, link: Link) -> Planned:
     message: dict[str, Any] = {}
     failure: tuple[Reason, str] | None = None
     key = ""
     if link.params is None:
         failure = (Reason.BAD_CONFIG, link.failure)
     else:
-        context = {
-            "event": event.envelope,
-            "rule": rule.about,
-            "action": link.about,
-            "space": rules.about,
-            "failure": None,
-            "alert": alert_in(event.envelope),
-        }
+        alert = alert_in(event.envelope)
+        if link.costly:
+            url = event_url(event.id)
+            context = context_of(link.fixed, event.envelope, rule.about, alert, None, link.costly, url)
+        else:
+            context = context_of(link.fixed, event.envelope, rule.about, alert)
         try:
             message = link.params.render(context)
             if link.ordering_key is not None:
@@ -243,9 +243,9 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
     return Planned(event.space_id, event.id, rule.public_id, link.target, message, failure, event.hop, key)
 
 
-def _stop_loop(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) -> Planned:
+def _stop_loop(event: StoredEvent, rule: CompiledRule, link: Link) -> Planned:
     # Rendered all the same: a person who knows that it is no loop may send it.
-    planned = _render(event, rules, rule, link)
+    planned = _render(event, rule, link)
     detail = f"{MAX_HOPS} deliveries, one after the other, led to its event: that is taken for a loop."
     return replace(planned, failure=(Reason.LOOP, detail))
 

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from actions.models import Action
@@ -11,16 +11,20 @@ from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
 from actions.services.deliveries import Target
 from actions.services.params import compile_ordering_key
+from actions.template_context import COSTLY, Fixed, about_space, fixed_context
 from actions.templating import CompiledParams
 from connectors.models import Connector
-from rules.conditions import Condition
+from rules.conditions import Condition, ConditionError
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
+from rules.named_conditions import expand
+from rules.services.conditions import named_in
 from rules.silences.silence import Audible
 from rules.silences.stored import audible, windows_of
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
+from rules.variables import about_rule
 from spaces.errors import InvalidInput
 from spaces.models import Space
 
@@ -36,7 +40,8 @@ class Link:
     target: Target
     params: CompiledParams | None
     failure: str
-    about: dict[str, str]  # `action` in templates
+    fixed: Fixed  # what templates see that is the same for every event
+    costly: frozenset[str] = frozenset()  # what else they name
     ordering_key: CompiledParams | None = None
 
 
@@ -45,12 +50,17 @@ class CompiledRule:
     """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
 
     public_id: str
-    about: dict[str, str]  # `rule` in templates
+    about: dict[str, Any]  # `rule` in templates
     watch: Watch
     condition: Condition | None
     guards: Guards
     audible: Audible
     links: tuple[Link, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)  # the named conditions that stand in its own
+
+    def is_current(self, named: Mapping[str, str]) -> bool:
+        """Whether the named conditions in it are what they were when it was compiled."""
+        return all(named.get(name) == text for name, text in self.named.items())
 
 
 AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
@@ -66,7 +76,7 @@ class RuleSet:
     def __init__(self, space: Space, former: "RuleSet | None") -> None:
         """Load the rules of ``space``; what ``former`` compiled and has not changed since is taken over."""
         self.revision = space.config_revision
-        self.about = {"id": space.slug, "name": space.name}  # `space` in templates
+        self._about = about_space(space)
         self._rules: AllRules = {}
         self._templates: AllTemplates = {}
         self._load(space, former)
@@ -116,7 +126,8 @@ class RuleSet:
             ),
             params=params,
             failure=failure,
-            about={"id": action.public_id, "name": action.name},
+            fixed=fixed_context({"id": action.public_id, "name": action.name}, connector, self._about),
+            costly=_costly(params, ordering_key),
             ordering_key=ordering_key,
         )
 
@@ -124,9 +135,10 @@ class RuleSet:
 def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
     """Yield the enabled rules of the space without their links; what is known is not read again."""
     enabled = Rule.objects.filter(space=space, enabled=True).order_by("id")
+    named = named_in(space.pk)
     changed: set[int] = set()
     for key in enabled.values_list("pk", "version"):
-        if key in known:
+        if key in known and known[key].is_current(named):
             yield key, known[key]
         else:
             changed.add(key[0])
@@ -134,21 +146,23 @@ def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], Com
         if rule.pk not in changed:
             continue
         try:
-            yield (rule.pk, rule.version), _compiled(rule)
-        except (UnknownRuleType, ValueError) as error:
+            yield (rule.pk, rule.version), _compiled(rule, named)
+        except (UnknownRuleType, ValueError, ConditionError) as error:
             # It was checked when it was saved: only a changed installation can bring this about.
             logger.error("Rule %s of space %s cannot run: %s", rule.public_id, space.slug, error)
 
 
-def _compiled(rule: Rule) -> CompiledRule:
+def _compiled(rule: Rule, named: Mapping[str, str]) -> CompiledRule:
     rule_type = get_type(rule.type)
+    condition = expand(rule.condition, named)
     return CompiledRule(
         public_id=rule.public_id,
-        about={"id": rule.public_id, "name": rule.name},
+        about=about_rule(rule),
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
-        condition=Condition(rule.condition) if rule.condition.strip() else None,
-        guards=guards_of(rule.condition),
         audible=audible(rule),
+        condition=Condition(condition.text) if condition.text.strip() else None,
+        guards=guards_of(condition.text),
+        named=condition.used,
     )
 
 
@@ -166,8 +180,12 @@ def _lost(action: Action) -> Link:
         ),
         params=None,
         failure=f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.',
-        about={"id": action.public_id, "name": action.name},
+        fixed={},
     )
+
+
+def _costly(*templates: CompiledParams | None) -> frozenset[str]:
+    return COSTLY & {name for each in templates if each is not None for name in each.names}
 
 
 class RuleSets:

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from actions.occasions import Key, Occasion
 from rules.evaluation.envelope import alert_in, read_events
 from rules.models import Event, Rule
+from rules.variables import about_lost_rule, about_rule, event_url
 
 
 class RuleOccasions:
@@ -21,15 +22,14 @@ class RuleOccasions:
             (event.space_id, event.id): event.envelope for event in read_events(sorted({k.event_id for k in keys}))
         }
         named = Q(space__in={key.space_id for key in keys}, public_id__in={key.rule_id for key in keys})
-        rules = {
-            (space_id, public_id): name
-            for space_id, public_id, name in Rule.objects.filter(named).values_list("space_id", "public_id", "name")
-        }
+        known = Rule.objects.filter(named).only("space_id", "public_id", "name", "type", "tags")
+        rules = {(rule.space_id, rule.public_id): about_rule(rule) for rule in known}
         return {
             key: Occasion(
                 events[key.space_id, key.event_id],
-                {"id": key.rule_id, "name": rules.get((key.space_id, key.rule_id), key.rule_id)},
+                rules.get((key.space_id, key.rule_id)) or about_lost_rule(key.rule_id),
                 alert_in(events[key.space_id, key.event_id]),
+                event_url(key.event_id),
             )
             for key in keys
             if (key.space_id, key.event_id) in events

@@ -9,9 +9,10 @@ from django.utils import timezone
 from actions.engine.clock import database_time
 from actions.models import Action
 from rules.alerts.keeping import untrack
-from rules.conditions import ConditionError, compile_condition
+from rules.conditions import ConditionError
 from rules.links import Link, faults, link_of, shown
 from rules.models import Rule, RuleAction
+from rules.services.conditions import compile_in
 from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
 from rules.silences.stored import clean_snoozes
 from rules.types.base import Params
@@ -173,7 +174,7 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
             row.params = _clean_params(row.type, changes["params"])
     if "condition" in changes:
         with found.gather():
-            row.condition = _clean_condition(row.type, changes["condition"])
+            row.condition = _clean_condition(row.space_id, row.type, changes["condition"])
     if "tags" in changes:
         with found.gather():
             row.tags = clean_tags(changes["tags"])
@@ -209,12 +210,12 @@ def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
     return parsed.model_dump(mode="json")
 
 
-def _clean_condition(type_id: str, text: str) -> str:
+def _clean_condition(space_id: int, type_id: str, text: str) -> str:
     rule_type = all_types().get(type_id)
     if text.strip() and rule_type is not None and not rule_type.takes_condition:
         raise reject("/condition", f"Rules of the type {type_id} take no condition: leave it empty.")
     try:
-        compile_condition(text)
+        compile_in(space_id, text)
     except ConditionError as error:
         raise reject("/condition", f"line {error.line}, column {error.column}: {error.message}") from None
     return text if text.strip() else ""

@@ -191,8 +191,8 @@ def test_escaping_cannot_be_turned_off(template: str) -> None:
         ("{{ event.data.site.street }}", "Line 1, column 4: event.data.site.street does not exist."),
         ("{% if event.data.nope %}1{% endif %}", "Line 1, column 12: event.data.nope does not exist."),
         ("{{ 1 / 0 }}", "Line 1, column 4: Unable to calculate 1 / 0."),
-        ("{{ event.type | times(2) }}", "times needs two numbers."),
-        ("{{ event.data.ok | times(2) }}", "times needs two numbers."),
+        ("{{ event.type | times(2) }}", "Line 1, column 17: times needs two numbers."),
+        ("{{ event.data.ok | times(2) }}", "Line 1, column 20: times needs two numbers."),
         (
             "{% if event.data.ok %}[1,{% endif %}",
             "The rendered text is not JSON: unexpected end of data: line 1 column 4 (char 3).",

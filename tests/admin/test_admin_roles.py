@@ -52,6 +52,7 @@ NEEDED: dict[str, dict[str, Ability]] = {
     "actions.action": {**OBJECTS, "execute": OPERATE},
     "rules.rule": OBJECTS,
     "rules.source": OBJECTS,
+    "rules.namedcondition": OBJECTS,
     "rules.alert": {"view": READ},
     "rules.event": {"view": READ},
     "actions.delivery": {

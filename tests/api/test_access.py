@@ -24,6 +24,7 @@ from tests.api.client import Answer, Api, make_alert, make_delivery, make_event,
 from tests.factories import (
     connector_of,
     make_action,
+    make_condition,
     make_connector,
     make_kafka_connector,
     make_rule,
@@ -88,6 +89,9 @@ def test_the_operations_are_all_there() -> None:
         "/alerts",
         "/alerts/{id}",
         *(f"/alerts/{{id}}/{verb}" for verb in ("acknowledge", "unacknowledge", "mute", "unmute")),
+        "/conditions",
+        "/conditions/{id}",
+        "/conditions/_bulk_delete",
         "/event-log",
         "/event-log/{id}",
         "/rules",
@@ -196,6 +200,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
     rule = make_rule(other_space, public_id="foreign", actions=[action])
     make_source(make_kafka_connector(other_space, public_id="foreign-kafka"), public_id="foreign")
     make_window(other_space, public_id="foreign", name="foreign")
+    make_condition(other_space, public_id="foreign")
     event = make_event(other_space, event_id="foreign", source="foreign", type="foreign")
     delivery = make_delivery(action, event_id=event.pk, rule_id=rule.public_id)
     names = {"rule_id": "foreign", "action_id": "foreign", "connector_id": "foreign"}
@@ -207,6 +212,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
         "rules": "foreign",
         "sources": "foreign",
         "maintenance-windows": "foreign",
+        "conditions": "foreign",
         "events": event.pk,
         "deliveries": delivery.pk,
         "event-log": entry.pk,

@@ -14,7 +14,15 @@ from spaces.api.parsers import MAX_BYTES
 from spaces.models import AuditEntry, Space
 from spaces.services import add_member, create_api_key
 from tests.api.client import Answer, Api, make_alert, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source, make_window
+from tests.factories import (
+    make_action,
+    make_condition,
+    make_connector,
+    make_kafka_connector,
+    make_rule,
+    make_source,
+    make_window,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +48,7 @@ class Somebody:
         make_rule(space, public_id="one")
         make_source(make_kafka_connector(space), public_id="one")
         make_window(space, public_id="one")
+        make_condition(space, public_id="one")
         jobs = {"space": space, "rate": 1, "total": 0, "last": 0}
         self._names: dict[str, Any] = {
             "connector-types": "http",

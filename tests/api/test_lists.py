@@ -20,6 +20,7 @@ from tests.api.client import Api, make_alert, make_delivery, make_event, make_lo
 from tests.factories import (
     connector_of,
     make_action,
+    make_condition,
     make_connector,
     make_kafka_connector,
     make_rule,
@@ -35,6 +36,7 @@ KINDS = [
     "actions",
     "sources",
     "rules",
+    "conditions",
     "maintenance-windows",
     "alerts",
     "events",
@@ -68,6 +70,8 @@ def make(space: Space) -> Callable[[str, int], None]:
                     make_rule(space, actions=[action, make_action(connector_of(action))])
                 case "maintenance-windows":
                     make_window(space)
+                case "conditions":
+                    make_condition(space)
                 case "alerts":
                     make_alert(space)
                 case "events":
@@ -285,6 +289,7 @@ def test_filter_value_that_fits_nothing_gives_an_empty_page(
         "sources": ("connector", "\U0001f600"),
         "rules": ("tag", "\U0001f600"),
         "maintenance-windows": ("search", "%"),
+        "conditions": ("search", "\U0001f600"),
         "alerts": ("key", "x" * 4000),
         "events": ("event_id", "x" * 4000),
         "deliveries": ("event", str(2**63 - 1)),

@@ -10,7 +10,7 @@ from django.db import connection
 from connectors.services import delete_connector
 from spaces.models import Space
 from tests.api.client import Answer, Api
-from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
+from tests.factories import make_action, make_condition, make_connector, make_kafka_connector, make_rule, make_source
 
 pytestmark = pytest.mark.django_db
 
@@ -26,11 +26,12 @@ def objects(space: Space) -> dict[str, str]:
     action = make_action(connector, public_id="tell")
     make_rule(space, public_id="large", actions=[action])
     make_source(make_kafka_connector(space), public_id="orders")
-    names = {"connector": "desk", "action": "tell", "source": "orders", "rule": "large"}
+    make_condition(space, "hours")
+    names = {"connector": "desk", "action": "tell", "source": "orders", "rule": "large", "condition": "hours"}
     return {kind: f"{kind}s/{name}" for kind, name in names.items()}
 
 
-@pytest.mark.parametrize("kind", ["connector", "action", "source", "rule"])
+@pytest.mark.parametrize("kind", ["connector", "action", "source", "rule", "condition"])
 def test_a_change_with_the_etag_that_stands_is_made_and_gives_the_next(
     api: Api, objects: dict[str, str], kind: str
 ) -> None:
@@ -41,7 +42,7 @@ def test_a_change_with_the_etag_that_stands_is_made_and_gives_the_next(
     assert api.get(objects[kind]).headers["ETag"] == changed.headers["ETag"]
 
 
-@pytest.mark.parametrize("kind", ["connector", "action", "source", "rule"])
+@pytest.mark.parametrize("kind", ["connector", "action", "source", "rule", "condition"])
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
 def test_a_change_with_a_stale_etag_is_refused_and_changes_nothing(
     api: Api, objects: dict[str, str], kind: str, method: str

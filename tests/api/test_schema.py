@@ -18,7 +18,7 @@ from rules.models import Event
 from rules.types.registry import all_types as rule_types
 from spaces.models import Space
 from tests.api.client import Answer, Api, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_rule
+from tests.factories import make_action, make_condition, make_connector, make_rule
 from tests.servers import ROOT as PROJECT
 
 pytestmark = pytest.mark.django_db
@@ -114,10 +114,12 @@ def test_its_events_can_be_sent(document: dict[str, Any], api: Api) -> None:
 def test_answers_fit_it(document: dict[str, Any], api: Api, space: Space) -> None:
     action = make_action(make_connector(space, public_id="own"), public_id="own")
     make_rule(space, public_id="own", actions=[action], tags=["a"])
+    make_condition(space, public_id="own")
     keys = {
         "connectors": "own",
         "actions": "own",
         "rules": "own",
+        "conditions": "own",
         "connector-types": "http",
         "rule-types": "event",
         "events": make_event(space, data={"a": [1, None]}).pk,
@@ -154,6 +156,7 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "connectors": {"type", "status", "tag", "enabled", "search"},
         "actions": {"connector", "enabled", "search"},
         "rules": {"type", "enabled", "tag", "action", "search"},
+        "conditions": {"search"},
         "alerts": {"rule", "state", "group", "key", "uuid"},
         "events": {"type", "source", "event_id"},
         "deliveries": {

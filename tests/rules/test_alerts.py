@@ -71,6 +71,7 @@ def test_a_change_is_an_event_that_says_all_of_the_alert(space: Space, sample: A
         "flapping": False,
         "change": "opened",
         "number": 1,
+        "url": "",
     }
 
 
