@@ -16,6 +16,7 @@ _PAGES = {
         ("Actions", "actions.action", "send"),
         ("Rules", "rules.rule", "rule"),
         ("Conditions", "rules.namedcondition", "function"),
+        ("Maintenance windows", "rules.maintenancewindow", "engineering"),
     ],
     "Observe": [
         ("Alerts", "rules.alert", "notifications_active"),

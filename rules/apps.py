@@ -10,9 +10,10 @@ class RulesConfig(AppConfig):
         from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
         from rules.services.occasions import RuleOccasions
-        from rules.transfer import ConditionKind, RuleKind, SourceKind
+        from rules.transfer import ConditionKind, RuleKind, SourceKind, WindowKind
 
         register(ConditionKind())
         register(RuleKind())
         register(SourceKind())
+        register(WindowKind())
         occasions.register(RuleOccasions())

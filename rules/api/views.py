@@ -1,6 +1,6 @@
 """Rules, sources, their types, and events."""
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Value
+from django.db.models import Prefetch, QuerySet, Value
 from django.utils import timezone
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 
@@ -14,8 +14,9 @@ from rules.api.serializers import (
     SourceTypeSerializer,
 )
 from rules.api.silences import AlertSilences, RuleSilences
-from rules.models import Alert, AlertMute, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.models import Alert, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_condition, delete_rule, delete_source, update_rule, update_source
+from rules.services.silences import with_mutes
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
@@ -124,9 +125,7 @@ class AlertFilter(FilterSet):
 class AlertViewSet(AlertSilences, RecordViewSet[Alert]):
     """What rules have found, and whether it is so still."""
 
-    queryset = Alert.objects.annotate(
-        is_muted=Exists(AlertMute.objects.filter(rule=OuterRef("rule"), key=OuterRef("key")))
-    )
+    queryset = with_mutes(Alert.objects.all())
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
 
