@@ -12,7 +12,7 @@ from spaces.api.parsers import MAX_BYTES
 from spaces.models import AuditEntry, Space
 from spaces.services import add_member, create_api_key
 from tests.api.client import Answer, Api, make_alert, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
+from tests.factories import make_action, make_condition, make_connector, make_kafka_connector, make_rule, make_source
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +48,7 @@ def name_of_one(space: Space, path: str) -> Any:
     connector = make_connector(space, public_id="one")
     action = make_action(connector, public_id="one")
     make_rule(space, public_id="one")
+    make_condition(space, "one")
     make_source(make_kafka_connector(space), public_id="one")
     match path.removeprefix("/api/v1/spaces/{space}/").partition("/")[0]:
         case "connector-types":

@@ -219,7 +219,7 @@ def test_changes_stand_in_the_audit_log_and_move_the_revision(space: Space) -> N
     delete_condition(row)
     entries = AuditEntry.objects.filter(space=space, object_id="site").order_by("pk")
     assert [entry.action for entry in entries] == ["condition.create", "condition.update", "condition.delete"]
-    assert entries[1].before["condition"] == "true"
+    assert entries[1].before == {"description": "", "condition": "true"}
     assert entries[1].after == {"description": "Why", "condition": "false"}
     assert Space.objects.get(pk=space.pk).config_revision == 3
 
