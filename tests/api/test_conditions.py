@@ -1,5 +1,7 @@
 """Named conditions over the API, and in files."""
 
+import json
+
 import pytest
 
 from rules.models import NamedCondition, Rule
@@ -60,11 +62,14 @@ def test_a_file_brings_conditions_before_what_refers_to_them(api: Api, space: Sp
     make_condition(space, "zone", condition="event.data.x == 1")
     make_condition(space, "all_of", condition="conditions.zone && true")
     make_rule(space, public_id="r", condition="conditions.all_of && event.data.y == 2")
-    text = api.send("POST", "exports", {"objects": [{"type": "rule", "id": "r"}]}).text
-    assert [line.split('"', 4)[3] for line in text.splitlines() if '"condition"' in line]
+    wanted = {"objects": [{"type": "rule", "id": "r"}]}
+    response = api.fetch("POST", "exports", json.dumps(wanted).encode())
+    text = response.content
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["id"] for line in lines if "id" in line] == ["zone", "all_of", "r"]
     there = Api(other_space)
     for conflicts, names in (("refuse", {"zone", "all_of"}), ("new_ids", None), ("overwrite", None)):
-        answer = there.send_raw("POST", f"imports?conflicts={conflicts}", text.encode(), "application/x-ndjson")
+        answer = there.send_raw("POST", "imports", text, "application/x-ndjson", {"conflicts": conflicts})
         assert answer.status == 200, answer.text
         if names:
             ids = NamedCondition.objects.filter(space=other_space).values_list("public_id", flat=True)

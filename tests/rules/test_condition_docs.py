@@ -10,6 +10,7 @@ import time_machine
 
 from rules.condition_functions import BY_NAME
 from rules.conditions import ConditionError, bind, compile_condition
+from rules.named_conditions import compile_named
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text()
 
@@ -42,6 +43,23 @@ def test_a_faulty_example_is_refused_as_it_stands_beside_it(text: str, said: str
     with pytest.raises(ConditionError) as caught:
         compile_condition(text)
     assert f"{caught.value.line}:{caught.value.column} {caught.value.message}" == said
+
+
+NAMED = {
+    "business_hours": 'now.getHours("Europe/Berlin") >= 8 && now.getHours("Europe/Berlin") < 18',
+    "berlin": 'event.data.site == "Berlin"',
+}
+
+
+@time_machine.travel("2026-03-01T12:30:00Z", tick=False)
+def test_the_examples_of_named_conditions_have_their_results() -> None:
+    assert all(text in _PAGE for text in NAMED.values())
+    for text, said in _examples("cel-named"):
+        assert str(compile_named(text, NAMED).evaluate(bind(EVENT)).matched).lower() == said
+    for text, said in _examples("cel-named-refused"):
+        with pytest.raises(ConditionError) as caught:
+            compile_named(text, NAMED)
+        assert f"{caught.value.line}:{caught.value.column} {caught.value.message}" == said
 
 
 def test_the_page_has_an_example_of_each_function() -> None:

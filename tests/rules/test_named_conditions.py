@@ -1,8 +1,10 @@
 """Named conditions: what a reference means, what is refused and where, and that a change reaches every rule."""
 
+from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
 from rules.conditions import ConditionError, bind
 from rules.evaluation.guards import guards_of
@@ -219,7 +221,7 @@ def test_changes_stand_in_the_audit_log_and_move_the_revision(space: Space) -> N
     delete_condition(row)
     entries = AuditEntry.objects.filter(space=space, object_id="site").order_by("pk")
     assert [entry.action for entry in entries] == ["condition.create", "condition.update", "condition.delete"]
-    assert entries[1].before["condition"] == "true"
+    assert entries[1].before == {"description": "", "condition": "true"}
     assert entries[1].after == {"description": "Why", "condition": "false"}
     assert Space.objects.get(pk=space.pk).config_revision == 3
 
@@ -231,3 +233,24 @@ def test_a_rule_may_take_its_reference_out_and_put_it_in(space: Space) -> None:
     update_rule(rule, condition="conditions.site && true")
     with pytest.raises(InvalidInput):
         update_rule(rule, condition="conditions.other")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_condition_that_a_rule_is_just_being_given_cannot_go(space: Space) -> None:
+    site, refusals = make(space, "site", "true"), list[InUse]()
+
+    def delete() -> None:
+        try:
+            delete_condition(site)
+        except InUse as refusal:
+            refusals.append(refusal)
+        finally:
+            connection.close()
+
+    deleting = Thread(target=delete)
+    with transaction.atomic():
+        make_rule(space, public_id="r", condition="conditions.site")
+        deleting.start()
+        deleting.join(0.3)
+    deleting.join(20)
+    assert [list(each.users) for each in refusals] == [[("rule", "r")]]

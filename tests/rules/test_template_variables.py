@@ -20,7 +20,7 @@ from tests.receiver import Receiver
 from tests.rules.running import incoming
 from tests.rules.scheduled import claim, make_scheduled
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ALL = {"body": {name: f"{{{{ {name} }}}}" for name in VARIABLES}}
 
