@@ -7,11 +7,14 @@ class RulesConfig(AppConfig):
 
     def ready(self) -> None:
         from actions import occasions
+        from actions.engine.tally import tally
         from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
+        from rules.history.counting import write_counts
         from rules.services.occasions import RuleOccasions
         from rules.transfer import RuleKind, SourceKind
 
         register(RuleKind())
         register(SourceKind())
         occasions.register(RuleOccasions())
+        tally.register(write_counts)

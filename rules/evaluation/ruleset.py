@@ -51,6 +51,7 @@ class CompiledRule:
     guards: Guards
     audible: Audible
     links: tuple[Link, ...] = ()
+    version: int = 0
 
 
 AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
@@ -148,6 +149,7 @@ def _compiled(rule: Rule) -> CompiledRule:
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
         condition=Condition(rule.condition) if rule.condition.strip() else None,
         guards=guards_of(rule.condition),
+        version=rule.version,
         audible=audible(rule),
     )
 
