@@ -320,6 +320,7 @@ SPECTACULAR_SETTINGS = {
         "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",
+        "MaintenanceWindowStatusEnum": "rules.silences.stored.WindowStatus",
         "DeliveryStateEnum": "actions.models.Delivery.State",
         "DeliveryJobStateEnum": "actions.models.DeliveryJob.State",
     },

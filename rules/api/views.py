@@ -1,6 +1,6 @@
 """Rules, sources, their types, and events."""
 
-from django.db.models import Prefetch, QuerySet, Value
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Value
 from django.utils import timezone
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 
@@ -12,7 +12,8 @@ from rules.api.serializers import (
     SourceSerializer,
     SourceTypeSerializer,
 )
-from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.api.silences import AlertSilences, RuleSilences
+from rules.models import Alert, AlertMute, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_rule, delete_source, update_rule, update_source
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
@@ -33,11 +34,11 @@ class RuleFilter(NamedFilter):
         return rows.filter(Holds("tags", Value(value)))
 
 
-class RuleViewSet(ObjectViewSet[Rule]):
+class RuleViewSet(RuleSilences, ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
     queryset = Rule.objects.select_related("last_run").prefetch_related(
-        Prefetch("links", RuleAction.objects.select_related("action"))
+        Prefetch("links", RuleAction.objects.select_related("action")), "alert_mutes"
     )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
@@ -100,10 +101,12 @@ class AlertFilter(FilterSet):
     uuid = UUIDFilter(label="Its UUID, as events and templates have it.")
 
 
-class AlertViewSet(RecordViewSet[Alert]):
+class AlertViewSet(AlertSilences, RecordViewSet[Alert]):
     """What rules have found, and whether it is so still."""
 
-    queryset = Alert.objects.all()
+    queryset = Alert.objects.annotate(
+        is_muted=Exists(AlertMute.objects.filter(rule=OuterRef("rule"), key=OuterRef("key")))
+    )
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
 

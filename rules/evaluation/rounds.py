@@ -29,7 +29,7 @@ from rules.history.troubles import troubles
 from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
-from rules.silences.silence import Occasion, Silence, silence_of
+from rules.silences.silence import Observed, Silence, silence_of
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> l
 
 
 def _silence(rules: RuleSet, rule: CompiledRule, envelope: dict[str, Any], bound: Bound | None) -> Silence | None:
-    return silence_of(rule.audible, rules.windows, Occasion(envelope, bound), datetime.now(UTC))
+    return silence_of(rule.audible, rules.windows, Observed(envelope, bound), datetime.now(UTC))
 
 
 def _suppressed(plan: Planned, silence: Silence) -> Planned:

@@ -9,7 +9,7 @@ from django.db import transaction
 from actions.engine.clock import database_time
 from rules.models import Alert, AlertMute, Rule, RuleRun
 from rules.services.rules import described
-from rules.silences.stored import clean_snoozes, without_ended
+from rules.silences.stored import clean_snooze, without_ended
 from spaces import audit
 from spaces.errors import ReadOnly
 from spaces.services import bump_config_revision
@@ -38,8 +38,8 @@ def snooze_rule(rule: Rule, snooze: dict[str, Any]) -> Rule:
     start = {"start": now.astimezone(UTC).isoformat(timespec="seconds")} if snooze.get("start") is None else {}
 
     def add(row: Rule) -> None:
-        (fresh,) = clean_snoozes([{**snooze, **start}], "")
-        row.snoozes = clean_snoozes([*without_ended(row.snoozes, now), fresh], "/")
+        others = without_ended(row.snoozes, now)
+        row.snoozes = [*others, clean_snooze({**snooze, **start}, "", others)]
 
     return _change(rule, "rule.snooze", add)
 

@@ -60,7 +60,7 @@ class Window:
         return rule.public_id in self.rules or not self.tags.isdisjoint(rule.tags)
 
 
-class Occasion:
+class Observed:
     """An event that windows look at; it is converted for conditions once, and only if one asks."""
 
     __slots__ = ("_bound", "envelope")
@@ -76,7 +76,7 @@ class Occasion:
         return self._bound
 
 
-def silence_of(rule: Audible, windows: Sequence[Window], occasion: Occasion, now: datetime) -> Silence | None:
+def silence_of(rule: Audible, windows: Sequence[Window], observed: Observed, now: datetime) -> Silence | None:
     """Return why nobody is to hear now that the event met the rule; None where they are.
 
     A window whose condition fails on the event does not suppress: in doubt, it is told.
@@ -88,7 +88,7 @@ def silence_of(rule: Audible, windows: Sequence[Window], occasion: Occasion, now
             until = snooze.times.span_at(now).until
             return Silence(Suppression.RULE_SNOOZED, f"The rule is snoozed until {_shown(until)}.")
     for window in windows:
-        if window.times.open_at(now) and window.is_of(rule) and _meets(window, occasion):
+        if window.times.open_at(now) and window.is_of(rule) and _meets(window, observed):
             return Silence(Suppression.MAINTENANCE_WINDOW, f'The maintenance window "{window.public_id}" is open.')
     return None
 
@@ -108,8 +108,8 @@ def alert_silence_of(
     return None
 
 
-def _meets(window: Window, occasion: Occasion) -> bool:
-    return window.condition is None or window.condition.evaluate(occasion.bound).matched
+def _meets(window: Window, observed: Observed) -> bool:
+    return window.condition is None or window.condition.evaluate(observed.bound).matched
 
 
 def _shown(until: datetime | None) -> str:

@@ -1,11 +1,12 @@
 """What is stored of silences: checked when it comes in, and read for rules.silences.silence to ask."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from django.core.exceptions import ValidationError
+from django.db import models
 from pydantic import AfterValidator
 from pydantic import ValidationError as ModelError
 
@@ -29,6 +30,15 @@ def _public_id(value: str) -> str:
     return value
 
 
+class WindowStatus(models.TextChoices):
+    """Whether a maintenance window is open."""
+
+    UPCOMING = "upcoming"
+    RUNNING = "running"
+    FINISHED = "finished"
+    DISABLED = "disabled"
+
+
 class StoredSnooze(Schedule):
     """A snooze of a rule, with its ID."""
 
@@ -42,17 +52,21 @@ def clean_schedule_of(value: Any, pointer: str) -> dict[str, Any]:
 
 def clean_snoozes(values: Iterable[Any], pointer: str) -> list[dict[str, Any]]:
     """Return snoozes as they are stored; one that has no ID gets one. Raises InvalidInput."""
-    given = list(values)
-    if len(given) > MOST_SNOOZES:
-        raise reject(pointer, f"A rule has at most {MOST_SNOOZES} snoozes.")
     stored: list[dict[str, Any]] = []
-    for at, value in enumerate(given):
-        named = {"id": generate_public_id("snooze"), **value} if isinstance(value, Mapping) else value
-        parsed = parse_model(StoredSnooze, named, extend(pointer, at), is_strict=True)
-        if any(parsed.id == each["id"] for each in stored):
-            raise reject(extend(pointer, at, "id"), "Another snooze of the rule has this ID.")
-        stored.append(parsed.model_dump(mode="json"))
+    for at, value in enumerate(values):
+        stored.append(clean_snooze(value, extend(pointer, at), stored))
     return stored
+
+
+def clean_snooze(value: Any, pointer: str, others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one snooze as it is stored beside the others of its rule; raise InvalidInput."""
+    named = {"id": generate_public_id("snooze"), **value} if isinstance(value, Mapping) else value
+    parsed = parse_model(StoredSnooze, named, pointer, is_strict=True)
+    if any(parsed.id == each["id"] for each in others):
+        raise reject(extend(pointer, "id"), "Another snooze of the rule has this ID.")
+    if len(others) >= MOST_SNOOZES:
+        raise reject(pointer, f"A rule has at most {MOST_SNOOZES} snoozes.")
+    return parsed.model_dump(mode="json")
 
 
 def without_ended(snoozes: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
@@ -76,6 +90,21 @@ def snoozed_until(rule: Rule, now: datetime) -> datetime | None:
     """Return until when the rule is snoozed, as far as is known now; None where it is not."""
     spans = [each.times.span_at(now) for each in audible(rule).snoozes]
     return max((span.until for span in spans if span.is_open and span.until), default=None)
+
+
+def status_of(window: MaintenanceWindow, now: datetime) -> WindowStatus:
+    """Return whether the window is open now."""
+    times = times_of(Schedule.model_validate(window.schedule))
+    if not window.enabled:
+        return WindowStatus.DISABLED
+    if times.open_at(now):
+        return WindowStatus.RUNNING
+    return WindowStatus.FINISHED if times.is_over(now) else WindowStatus.UPCOMING
+
+
+def begins_next(window: MaintenanceWindow, now: datetime) -> datetime | None:
+    """Return when the window opens next, within a year or so; None where it does not."""
+    return times_of(Schedule.model_validate(window.schedule)).begins_next(now) if window.enabled else None
 
 
 def _snooze(stored: dict[str, Any]) -> Snooze | None:

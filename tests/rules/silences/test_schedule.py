@@ -20,7 +20,8 @@ def times(start: str, duration: int = HOUR, timezone: str = "UTC", **recurring: 
 
 def begins(asked: Times, since: str, count: int) -> list[str]:
     """Return when the next ones begin, in UTC to the minute."""
-    now, found = datetime.fromisoformat(since), []
+    now = datetime.fromisoformat(since)
+    found: list[str] = []
     while len(found) < count and (begin := asked.begins_next(now)) is not None:
         found.append(begin.strftime("%Y-%m-%dT%H:%M"))
         now = begin
@@ -195,10 +196,10 @@ def test_what_no_calendar_has_is_refused(said: dict[str, Any], fault: str) -> No
 
 
 UNITS = st.sampled_from(["1d", "2d", "5d", "1w", "3w", "1M", "5M"])
-MOMENTS = st.datetimes(datetime(2025, 1, 1), datetime(2030, 1, 1)).map(lambda each: each.replace(tzinfo=UTC))
+MOMENTS = st.integers(0, 5 * 366 * 24 * 60).map(lambda each: datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=each))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     start=MOMENTS,
     every=UNITS,
@@ -216,7 +217,7 @@ def test_each_moment_is_told_as_one_by_one_counting_tells_it(
     )
     begun = []
     for count, day in enumerate(schedule.days()):
-        if count == occurrences or day > date(2030, 1, 3):
+        if count == occurrences or day > date(2030, 2, 1):
             break
         local = datetime.combine(day, start.astimezone(schedule.zone).time().replace(fold=0), schedule.zone)
         begun.append(start if count == 0 and day == schedule.first else local.astimezone(UTC))
