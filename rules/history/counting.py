@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 
 from django.db import connection, transaction
@@ -41,7 +42,7 @@ def write_counts(counts: Counts) -> None:
             amounts[key, MINUTE, minute][kind] += count
             amounts[key, HOUR, minute // HOUR * HOUR][kind] += count
     # In order, so that two processes which add to the same rows wait for one another, and never both.
-    rows = [
+    rows: list[bulk.Row] = [
         (key, seconds, datetime.fromtimestamp(start, UTC), *(amounts[key, seconds, start][kind] for kind in KINDS))
         for key, seconds, start in sorted(amounts)
     ]
@@ -50,7 +51,7 @@ def write_counts(counts: Counts) -> None:
             _add(rows)
 
 
-def _add(rows: list[tuple[int | datetime, ...]]) -> None:
+def _add(rows: list[bulk.Row]) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             columns = ("bigint", "smallint", "timestamptz", *["bigint"] * len(KINDS))
@@ -82,13 +83,14 @@ def recent_counts(rule_ids: Collection[int]) -> dict[int, Amounts]:
 
 
 def counts_between(rule: Rule, begin: datetime, end: datetime, seconds: int) -> list[tuple[datetime, Amounts]]:
-    """Return the counts of each step of so many seconds from the one with ``begin`` to the one before ``end``.
+    """Return the counts of each step of so many seconds that lies between ``begin`` and ``end``, be it in part.
 
     Steps stand at whole minutes, hours or days in UTC. The caller sees to it that there are at most MOST_BUCKETS.
     """
-    first, last = int(begin.timestamp()) // seconds * seconds, end.timestamp()
-    steps: dict[int, Amounts] = {at: dict.fromkeys(KINDS, 0) for at in range(first, int(-(-last // 1)), seconds)}
-    within = Q(start__gte=datetime.fromtimestamp(first, UTC), start__lt=end)
+    first = int(begin.timestamp() // seconds) * seconds
+    steps: dict[int, Amounts] = {at: dict.fromkeys(KINDS, 0) for at in range(first, ceil(end.timestamp()), seconds)}
+    since = datetime.fromtimestamp(first, UTC)
+    within = Q(start__gte=since, start__lt=since + timedelta(seconds=len(steps) * seconds))
     rows = RuleCount.objects.filter(within, rule=rule, seconds=min(seconds, HOUR)).values("start", *KINDS)
     for row in rows:
         step = steps[int(row["start"].timestamp()) // seconds * seconds]

@@ -40,3 +40,16 @@ def _status() -> Case:
         default=Value(RuleStatus.OK.value),
         output_field=CharField(),
     )
+
+
+def last_error(rule: Rule) -> dict[str, Any] | None:
+    """Return what went wrong last with a rule, as ``with_status`` reads it: None after a run that went well."""
+    run, trouble = getattr(rule, "last_run", None), getattr(rule, "trouble", None)
+    found = []
+    if run is not None and run.failures:
+        said = {"part": "run", "action": None, "reason": run.reason, "detail": run.detail, "count": run.failures}
+        found.append({"time": run.ended_at, **said})
+    if trouble is not None:
+        said = {"part": trouble.part, "action": trouble.action or None, "reason": "", "detail": trouble.detail}
+        found.append({"time": trouble.last_at, **said, "count": trouble.count})
+    return max(found, key=lambda each: each["time"], default=None)

@@ -1,5 +1,6 @@
 """Use cases of rules, sources and events."""
 
+from rules.services.copies import duplicate_rule
 from rules.services.rules import RuleChanges, create_rule, delete_rule, update_rule
 from rules.services.sources import SourceChanges, create_source, delete_source, update_source
 
@@ -10,6 +11,7 @@ __all__ = [
     "create_source",
     "delete_rule",
     "delete_source",
+    "duplicate_rule",
     "update_rule",
     "update_source",
 ]
