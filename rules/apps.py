@@ -12,9 +12,10 @@ class RulesConfig(AppConfig):
         from rules import receivers  # noqa: F401  connects them
         from rules.history.counting import write_counts
         from rules.services.occasions import RuleOccasions
-        from rules.transfer import RuleKind, SourceKind
+        from rules.transfer import RuleKind, SourceKind, WindowKind
 
         register(RuleKind())
         register(SourceKind())
+        register(WindowKind())
         occasions.register(RuleOccasions())
         tally.register(write_counts)

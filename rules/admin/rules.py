@@ -12,6 +12,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
+from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
 from rules.models import Rule, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
@@ -31,10 +32,10 @@ OUTCOME_LABELS = {
 
 
 @admin.register(Rule)
-class RuleAdmin(TypedModelAdmin):
+class RuleAdmin(RuleSilencing, TypedModelAdmin):
     """When: which events, or which alerts of its own, trigger which actions."""
 
-    abilities = OF_OBJECTS
+    abilities: ClassVar = {**OF_OBJECTS, **RULE_ABILITIES}
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
     list_display = [
@@ -42,6 +43,7 @@ class RuleAdmin(TypedModelAdmin):
         "space",
         "type_name",
         "enabled",
+        "silence_label",
         "condition_short",
         "action_links",
         "run_state",
@@ -174,12 +176,12 @@ class RuleAdmin(TypedModelAdmin):
         takes_condition = obj is None or obj.interval is None
         does = [*(["condition"] if takes_condition else []), "actions", "tags"]
         groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
-        return groups + _runs(obj)
+        return groups + _silence(obj) + _runs(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that never change, and how its runs go."""
-        of_runs = [name for _, options in _runs(obj) for name in options["fields"]]
-        return [*super().get_readonly_fields(request, obj), *of_runs]
+        shown = [name for _, options in (*_silence(obj), *_runs(obj)) for name in options["fields"]]
+        return [*super().get_readonly_fields(request, obj), *shown]
 
     def shown_fieldsets(self, obj: Rule) -> list[Any]:
         """Return what the page shows of a rule that cannot be changed."""
@@ -189,6 +191,7 @@ class RuleAdmin(TypedModelAdmin):
             ("What it looks at", {"fields": ["params_block"]}),
             *schedule,
             ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
+            *_silence(obj),
             *_runs(obj),
         ]
 
@@ -217,6 +220,10 @@ class RuleAdmin(TypedModelAdmin):
 def run_of(rule: Rule) -> RuleRun | None:
     """Return how the runs of a rule go; None where it does not run by itself."""
     return getattr(rule, "last_run", None)
+
+
+def _silence(obj: Rule | None) -> list[Any]:
+    return [("Silence", {"fields": ["silence_text", "snoozes_block"]})] if obj and (obj.muted or obj.snoozes) else []
 
 
 def _runs(obj: Rule | None) -> list[Any]:

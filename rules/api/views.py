@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Value
+from django.db.models import Prefetch, QuerySet, Value
 from django.utils import timezone
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
 from drf_spectacular.utils import extend_schema
@@ -21,9 +21,9 @@ from rules.api.serializers import (
 )
 from rules.api.silences import AlertSilences, RuleSilences
 from rules.history.status import RuleStatus, with_status
-from rules.models import Alert, AlertMute, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
+from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_rule, delete_source, duplicate_rule, update_rule, update_source
-from rules.services.silences import mute_rule, unmute_rule
+from rules.services.silences import mute_rule, unmute_rule, with_mutes
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
@@ -150,9 +150,7 @@ class AlertFilter(FilterSet):
 class AlertViewSet(AlertSilences, RecordViewSet[Alert]):
     """What rules have found, and whether it is so still."""
 
-    queryset = Alert.objects.annotate(
-        is_muted=Exists(AlertMute.objects.filter(rule=OuterRef("rule"), key=OuterRef("key")))
-    )
+    queryset = with_mutes(Alert.objects.all())
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from actions.engine.clock import database_time
 from rules.models import Alert, AlertMute, Rule, RuleRun
@@ -115,6 +116,11 @@ def unmute_alert(alert: Alert) -> Alert:
         if deleted:
             _record("alert.unmute", row, before={"key": row.key})
     return row
+
+
+def with_mutes(alerts: "QuerySet[Alert]") -> "QuerySet[Any]":
+    """Return the alerts, each with ``is_muted``: whether nobody hears of its key."""
+    return alerts.annotate(is_muted=Exists(AlertMute.objects.filter(rule=OuterRef("rule"), key=OuterRef("key"))))
 
 
 _ACKNOWLEDGED: Final = ["acknowledged_at", "acknowledged_by", "acknowledgement_note"]

@@ -50,9 +50,10 @@ NEEDED: dict[str, dict[str, Ability]] = {
         "export_space": READ,
     },
     "actions.action": {**OBJECTS, "execute": OPERATE},
-    "rules.rule": OBJECTS,
+    "rules.rule": {**OBJECTS, **dict.fromkeys(("mute", "unmute", "snooze", "unsnooze"), OPERATE)},
+    "rules.maintenancewindow": OBJECTS,
     "rules.source": OBJECTS,
-    "rules.alert": {"view": READ},
+    "rules.alert": {"view": READ, **dict.fromkeys(("acknowledge", "unacknowledge", "mute", "unmute"), OPERATE)},
     "rules.event": {"view": READ},
     "actions.delivery": {
         "view": READ,
