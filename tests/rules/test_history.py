@@ -37,7 +37,7 @@ from rules.types.base import Finding, Report, RunFailed
 from spaces.models import Space
 from tests.factories import make_action, make_connector, make_rule
 from tests.receiver import Receiver, receiver
-from tests.rules.running import incoming, own_events, run, send
+from tests.rules.running import data_of, incoming, own_events, run, send
 from tests.rules.scheduled import make_scheduled, run_now
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sound_pipeline", "nothing_told_yet")]
@@ -219,7 +219,7 @@ def test_a_rule_that_fails_three_times_is_failing_until_it_succeeds_or_is_change
     RuleTrouble.objects.update(failures=0, last_at=timezone.now() - WARNED_FOR)
     assert status(rule) == "ok"
     assert take(BAD, BAD, BAD) == "failing"
-    assert [event.data["part"] for event in own_events(space, "rule.failed")] == ["condition"]
+    assert [data_of(event)["part"] for event in own_events(space, "rule.failed")] == ["condition"]
     update_rule(rule, condition=f"event.data.b != 0 && {FAULTY}")
     assert status(rule) == "ok"
     troubles.failed(space.pk, rule.public_id, 1, "condition", "of the version before")
