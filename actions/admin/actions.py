@@ -67,6 +67,7 @@ class ActionAdmin(ExecutingAdmin, DuplicatingAdmin, TypedModelAdmin):
     list_per_page = 50
     search_fields = ["name", "public_id", "connector__name", "connector__public_id"]
     actions = ["enable_selected", "disable_selected"]
+    actions_detail: ClassVar = ["duplicate"]
     section_titles = {
         "params": ("Message", "Every text is a template over the event, such as {{ event.data.site }}."),
         "retry": ("Retries", "When a failed try is followed by another. Left alone, as Standard Webhooks has it."),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -118,7 +118,7 @@ class RuleHistoryAdmin(DuplicatingAdmin):
         ]
         table = {"headers": ["Run", "Outcome", "Began", "Took", "Found", "Detail"], "rows": rows}
         everything = list_link(
-            "rules.runrecord", "All runs", rule__public_id__exact=rule.public_id, space__id__exact=rule.space_id
+            "rules.runrecord", "All runs", rule_public_id=rule.public_id, space__id__exact=rule.space_id
         )
         return render_to_string("admin/rules/rule/runs.html", {"table": table, "all": everything})
 
@@ -150,7 +150,11 @@ class OfRule(WordFilter):
     """By the rule that ran."""
 
     title = "rule ID"
-    parameter_name = "rule__public_id__exact"
+    parameter_name = "rule_public_id"
+
+    def narrow(self, rows: QuerySet[Any], word: str) -> QuerySet[Any]:
+        """Return the runs of rules with this ID."""
+        return rows.filter(rule__public_id=word)
 
 
 @admin.register(RunRecord)
@@ -162,7 +166,7 @@ class RunRecordAdmin(HotTableAdmin):
     list_display = ["number", "outcome_label", "rule_link", "space", "started_at", "duration_text", "found", "detail"]
     list_display_links = ["number"]
     list_filter = [("space", RelatedFilter), ("outcome", ChoicesDropdownFilter), OfRule]
-    indexed_filters = ("rule__public_id__exact", "space__id__exact", "outcome__exact")
+    indexed_filters = ("rule_public_id", "space__id__exact", "outcome__exact")
     fieldsets = [
         (None, {"fields": ["number", "outcome_label", "reason", "detail", "rule_link", "space"]}),
         ("Time", {"fields": ["started_at", "ended_at", "duration_text"]}),

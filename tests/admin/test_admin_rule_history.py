@@ -1,6 +1,7 @@
 """How rules are doing, in the console; copies of rules and actions, and many rules muted."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -12,9 +13,9 @@ from rules.history.counting import write_counts
 from rules.history.records import RuleTrouble
 from rules.models import Rule
 from spaces.models import Space
-from tests.admin.conftest import HOSTILE, make_action, make_connector, make_member
+from tests.admin.conftest import HOSTILE, make_member
 from tests.api.client import make_run
-from tests.factories import make_rule
+from tests.factories import make_action, make_connector, make_rule
 
 LIST = reverse("admin:rules_rule_changelist")
 SUBMITTED = {"_form_submitted": "True", "name": "", "public_id": ""}
@@ -38,7 +39,7 @@ def test_the_page_of_a_rule_tells_how_it_is_doing(console: Client, space: Space)
     assert '<rect class="sy-bar-failed"' in shown
     assert "Run 41" in shown
     assert HOSTILE not in shown
-    of_rule = {"rule__public_id__exact": rule.public_id, "space__id__exact": space.pk}
+    of_rule: dict[str, Any] = {"rule_public_id": rule.public_id, "space__id__exact": space.pk}
     assert "41" in console.get(reverse("admin:rules_runrecord_changelist"), of_rule).content.decode()
 
 
