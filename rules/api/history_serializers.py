@@ -38,7 +38,7 @@ class MetricsSerializer(serializers.Serializer[Any]):
 
 
 class LastErrorSerializer(serializers.Serializer[Any]):
-    """What went wrong last, if nothing went well since a run failed or the rule was changed."""
+    """What went wrong last: a run, until one succeeds; the condition or a message, until the rule is changed."""
 
     time = serializers.DateTimeField()
     part = serializers.ChoiceField(["condition", "message", "run"])

@@ -51,8 +51,7 @@ class Journal:
         except Exception:
             # Whatever it is, what is counted from now on is to be written.
             logger.exception("What was counted of rules could not be written.")
-        if connection.connection is not None and connection.errors_occurred:
-            connection.close()
+        connection.close_if_unusable_or_obsolete()
 
 
 journal = Journal()

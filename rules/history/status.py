@@ -43,7 +43,7 @@ def _status() -> Case:
 
 
 def last_error(rule: Rule) -> dict[str, Any] | None:
-    """Return what went wrong last with a rule, as ``with_status`` reads it: None after a run that went well."""
+    """Return what went wrong last with a rule that ``with_status`` read, as rules.api.history_serializers shows it."""
     run, trouble = getattr(rule, "last_run", None), getattr(rule, "trouble", None)
     found = []
     if run is not None and run.failures:
