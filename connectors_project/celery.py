@@ -26,8 +26,10 @@ def _refuse_if_misconfigured(**kwargs: Any) -> None:
 @worker_ready.connect
 def _start_clock(**kwargs: Any) -> None:
     # Imported here: Celery is set up before Django's apps are.
+    from rules.history.journal import journal
     from rules.scheduling.clock import clock
 
+    journal.start()
     clock.start()
 
 
@@ -43,7 +45,9 @@ def _stop_evaluating(**kwargs: Any) -> None:
 @worker_shutdown.connect
 def _stop_delivering(**kwargs: Any) -> None:
     from actions.engine.lanes import lanes
+    from rules.history.journal import journal
     from rules.scheduling.clock import clock
 
     clock.end()
     lanes.stop()
+    journal.end()

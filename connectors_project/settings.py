@@ -318,6 +318,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryReasonEnum": "actions.models.REASONS",
         "ConnectorStatusEnum": "connectors.models.Status",
         "SourceStatusEnum": "rules.models.SourceStatus",
+        "RuleStatusEnum": "rules.history.status.RuleStatus",
+        "RunOutcomeEnum": "rules.history.records.RunOutcome",
         "CircuitStateEnum": "connectors.models.CIRCUIT_STATES",
         "KeyRoleEnum": "spaces.roles.Role",
         "MemberRoleEnum": "spaces.roles.MEMBER_CHOICES",

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from actions.models import Action
 from connectors.models import REASONS, Connector
+from rules.history.records import RunOutcome
 from spaces.boundaries import keep_in_same_space, keep_where_it_is
 from spaces.models import Space
 from spaces.public_ids import MAX_LENGTH, validate_public_id
@@ -289,10 +290,7 @@ class RuleRun(models.Model):
     The token fences: what a run found is stored only while the row still has the token that it was claimed with.
     """
 
-    class Outcome(models.TextChoices):
-        SUCCEEDED = "succeeded"
-        WARNING = "warning"
-        FAILED = "failed"
+    Outcome = RunOutcome
 
     rule = models.OneToOneField(Rule, on_delete=models.CASCADE, primary_key=True, related_name="last_run")
     next_at = models.DateTimeField(null=True, help_text="Null while the rule is disabled.")

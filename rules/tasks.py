@@ -4,6 +4,7 @@ from celery import shared_task
 
 from actions import wakeups
 from rules.evaluation.rounds import evaluator
+from rules.history.counting import forget_minutes
 from rules.services.accept import EVALUATE
 from rules.services.own_events import announce_deaths, announce_failing
 from rules.services.quotas import count_stored_events
@@ -20,8 +21,9 @@ def evaluate() -> None:
 
 @shared_task(name="rules.tasks.count_stored_events")
 def count() -> None:
-    """Count what spaces hold that may hold so much only."""
+    """Count what spaces hold that may hold so much only, and forget counts of rules that hours have too."""
     count_stored_events()
+    forget_minutes()
 
 
 @shared_task(name="rules.tasks.announce")

@@ -74,6 +74,11 @@ def clean_name(value: str, pointer: str = "/name", longest: int = MAX_NAME) -> s
     return name
 
 
+def copied_name(name: str) -> str:
+    """Return what the copy of something with this name is called, where nobody says it."""
+    return f"{name[: MAX_NAME - 7]} (copy)"
+
+
 def clean_tags(values: Iterable[str], pointer: str = "/tags") -> list[str]:
     """Return the tags, cleaned like names, each once: at most 20 of at most 50 characters."""
     found, tags = Findings(), list[str]()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,11 +14,12 @@ from django.utils.safestring import SafeString
 from actions.admin.execute import ExecutingAdmin
 from actions.models import Action
 from actions.policy import RetryPolicy
-from actions.services import create_action, delete_action, update_action
+from actions.services import create_action, delete_action, duplicate_action, update_action
 from connectors.models import Connector
 from connectors.types.registry import all_types
-from spaces.admin.base import BooleanRadioFilter, display, number_in
+from spaces.admin.base import BooleanRadioFilter, action, display, number_in
 from spaces.admin.choosing import SelectOfSpace, ask, ask_for_space, chosen_space
+from spaces.admin.duplication import DuplicateForm, DuplicatingAdmin, duplicate_dialog
 from spaces.admin.filters import AutocompleteFilter, RelatedFilter
 from spaces.admin.markup import json_block, list_link, object_link
 from spaces.admin.schema_fields import SchemaFields
@@ -29,6 +30,8 @@ from spaces.roles import Ability
 from spaces.validation import reject
 
 DELIVERY_FIELDS = ["max_attempts", "expires_after", "timeout", "max_per_second", "max_concurrency", "ordering_key"]
+
+_DUPLICATE = duplicate_dialog("Duplicate this action", "The copy sends the same; no rule triggers it yet.")
 
 
 class ActionForm(TypedForm):
@@ -47,10 +50,10 @@ class ActionForm(TypedForm):
 
 
 @admin.register(Action)
-class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
+class ActionAdmin(ExecutingAdmin, DuplicatingAdmin, TypedModelAdmin):
     """What: messages, each to one connector."""
 
-    abilities: ClassVar = {**OF_OBJECTS, "execute": Ability.OPERATE}
+    abilities: ClassVar = {**OF_OBJECTS, "execute": Ability.OPERATE, "duplicate": Ability.EDIT}
     form: type[forms.ModelForm[Any]] = ActionForm
     empty_hint = "An action says what is sent through a connector. Rules trigger it."
     list_display = ["name_and_id", "space", "connector_link", "enabled", "rule_count", "updated_at"]
@@ -64,6 +67,7 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     list_per_page = 50
     search_fields = ["name", "public_id", "connector__name", "connector__public_id"]
     actions = ["enable_selected", "disable_selected"]
+    actions_detail: ClassVar = ["duplicate"]
     section_titles = {
         "params": ("Message", "Every text is a template over the event, such as {{ event.data.site }}."),
         "retry": ("Retries", "When a failed try is followed by another. Left alone, as Standard Webhooks has it."),
@@ -213,6 +217,15 @@ class ActionAdmin(ExecutingAdmin, TypedModelAdmin):
     def delete(self, stored: Action) -> None:
         """Delete the action."""
         delete_action(stored)
+
+    @action(description="Duplicate", permissions=["duplicate"], icon="content_copy", dialog=_DUPLICATE)
+    def duplicate(self, request: HttpRequest, form: DuplicateForm, object_id: str) -> HttpResponse:
+        """Copy the action of this page and lead to the copy; reached by POST from its dialog."""
+        return self.answer_duplicate(request, form, object_id, _DUPLICATE)
+
+    def copy(self, stored: Action, *, name: str | None, public_id: str | None) -> Action:
+        """Copy the action."""
+        return duplicate_action(stored, name=name, public_id=public_id)
 
     def switch(self, stored: Action, enabled: bool) -> None:
         """Enable or disable the action."""

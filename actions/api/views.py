@@ -1,14 +1,22 @@
 """Actions and the event log."""
 
+from typing import Any, ClassVar
+
 from django.db.models import QuerySet
 from django_filters import CharFilter, ChoiceFilter, FilterSet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from actions.api.serializers import ActionSerializer, EventLogEntrySerializer
 from actions.models import REASONS, Action, EventLogEntry
-from actions.services import delete_action, update_action
+from actions.services import delete_action, duplicate_action, update_action
+from spaces.api.copies import CopySerializer, answer_copy
 from spaces.api.queries import KeyFilter, NamedFilter, count_of
 from spaces.api.views import ObjectViewSet, RecordViewSet
 from spaces.models import Space
+from spaces.roles import Ability
 
 
 class ActionFilter(NamedFilter):
@@ -23,6 +31,8 @@ class ActionViewSet(ObjectViewSet[Action]):
     queryset = Action.objects.select_related("connector", "fallback")
     serializer_class = ActionSerializer
     filterset_class = ActionFilter
+    abilities: ClassVar = {"duplicate": Ability.EDIT}
+    summaries: ClassVar = {"duplicate": "Copy an action"}
 
     def narrow(self, rows: QuerySet[Action], space: Space) -> QuerySet[Action]:
         """Return the space's actions, each with the number of rules that trigger it."""
@@ -34,6 +44,12 @@ class ActionViewSet(ObjectViewSet[Action]):
 
     def switch(self, row: Action, *, enabled: bool) -> None:
         update_action(row, enabled=enabled)
+
+    @extend_schema(request=CopySerializer, responses={201: ActionSerializer})
+    @action(detail=True, methods=["post"], url_path="duplicate", serializer_class=CopySerializer)
+    def duplicate(self, request: Request, **kwargs: Any) -> Response:
+        """The copy sends the same through the same connector; no rule triggers it yet."""
+        return answer_copy(self, duplicate_action, ActionSerializer)
 
 
 class EventLogFilter(FilterSet):

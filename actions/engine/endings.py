@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from actions.engine import log
 from actions.engine.fallbacks import make_fallbacks
+from actions.engine.tally import tally
 from actions.models import Delivery
 from connectors.outcomes import Reason
 
@@ -35,6 +36,7 @@ def end_as_cancelled(rows: Sequence[Delivery]) -> None:
     """Make deliveries that no worker holds dead, as cancelled."""
     if not rows:
         return
+    tally.count((row.space_id, row.rule_id, "failed") for row in rows if row.state != State.DEAD)
     Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=State.DEAD,
         cancel_asked=False,

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from actions.engine import log
 from actions.engine.clock import now_plus
 from actions.engine.endings import after_failures
+from actions.engine.tally import tally
 from actions.models import Delivery
 from connectors.outcomes import Reason
 
@@ -62,6 +63,7 @@ def _end_some() -> int:
                 message=lambda row: details[row.pk],
             )
         )
+        tally.count((row.space_id, row.rule_id, "failed") for row in rows)
         after_failures(list(details))
     return len(rows)
 

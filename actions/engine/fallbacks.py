@@ -18,6 +18,7 @@ from actions import bulk, occasions
 from actions.engine import log
 from actions.engine.clock import database_time
 from actions.engine.rendering import Fault, compiled_params, failure_of, key_of, render
+from actions.engine.tally import tally
 from actions.models import Action, Delivery
 from actions.occasions import Key, Occasion
 from actions.services.fallbacks import LONGEST_CHAIN
@@ -139,6 +140,7 @@ def _plan(
     plan.entries.append(_entry(row, "success", f'The fallback "{action.public_id}" takes over: delivery {key}.'))
     if fault:
         plan.dead.append(key)
+        tally.count([(row.space_id, row.rule_id, "failed")])
         plan.entries.append(_death(key, row, action, *fault))
     elif action.connector is not None and action.connector.enabled:
         plan.connectors.add(action.connector.pk)

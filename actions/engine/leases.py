@@ -20,6 +20,7 @@ from actions.engine import log
 from actions.engine.clock import now_plus
 from actions.engine.endings import after_failures, end_cancelled
 from actions.engine.ordering import Key
+from actions.engine.tally import tally
 from actions.models import Action, Delivery
 from actions.policy import COLUMNS, STANDARD, Policy, policy_of
 from connectors.models import Connector
@@ -254,5 +255,6 @@ def _reclaim_some() -> int:
             )
             for key, space_id, event_id, rule_id, action_id, connector_id, attempts, _ in expired
         )
+        tally.count((row[1], row[3], "failed") for row in expired if row[0] in dead)
         after_failures([row[0] for row in expired])
     return len(expired)

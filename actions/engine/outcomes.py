@@ -2,8 +2,9 @@
 
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from django.db import connection, transaction
 
@@ -13,6 +14,7 @@ from actions.engine.clock import now_plus
 from actions.engine.endings import after_failures
 from actions.engine.leases import Leased
 from actions.engine.schedule import next_try
+from actions.engine.tally import Kind, tally
 from actions.models import Action, Delivery
 from actions.signals import answered
 from connectors.outcomes import Outcome, Reason
@@ -20,6 +22,7 @@ from connectors.outcomes import Outcome, Reason
 State = Delivery.State
 
 _TABLE = Delivery._meta.db_table
+_COUNTED: Final[Mapping[State, Kind]] = {State.DELIVERED: "delivered", State.DEAD: "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,13 @@ def _update(finished: Sequence[Finished]) -> set[int]:
         )
         for item in finished
     ]
-    if connection.vendor == "postgresql":
-        return _update_postgresql(rows)
-    return _update_sqlite(rows)
+    held = _update_postgresql(rows) if connection.vendor == "postgresql" else _update_sqlite(rows)
+    tally.count(
+        (delivery.space_id, delivery.rule_id, kind)
+        for delivery, _, transition in rows
+        if (kind := _COUNTED.get(transition.state)) is not None and delivery.id in held
+    )
+    return held
 
 
 def _present_limits(finished: Sequence[Finished]) -> dict[tuple[int, str], int]:

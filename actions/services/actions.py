@@ -16,7 +16,7 @@ from spaces import audit
 from spaces.errors import InUse
 from spaces.models import Space
 from spaces.services import bump_config_revision
-from spaces.validation import Findings, clean_name, clean_number, clean_public_id, distinct_id, reject
+from spaces.validation import Findings, clean_name, clean_number, clean_public_id, copied_name, distinct_id, reject
 
 LONGEST_EXPIRY = 366 * 24 * 3600
 
@@ -88,6 +88,24 @@ def update_action(action: Action, **changes: Unpack[ActionChanges]) -> Action:
         bump_config_revision(row.space_id)
         _record("action.update", row, before=before, after=described(row))
     return row
+
+
+def duplicate_action(action: Action, *, name: str | None = None, public_id: str | None = None) -> Action:
+    """Create an action like this one, which no rule triggers yet; raise InvalidInput."""
+    if action.connector is None:
+        raise reject("/connector", f'"{action.lost_connector_id}" was deleted: give the action another one first.')
+    return create_action(
+        action.space,
+        connector=action.connector,
+        name=name if name is not None else copied_name(action.name),
+        public_id=public_id,
+        params=action.params,
+        max_attempts=action.max_attempts,
+        expires_after=action.expires_after,
+        fallback=action.fallback,
+        enabled=action.enabled,
+        **described_policy(action),
+    )
 
 
 def delete_action(action: Action) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from actions import bulk
 from actions.engine import log
 from actions.engine.fallbacks import make_fallbacks
+from actions.engine.tally import tally
 from actions.models import Action, Delivery, EventLogEntry
 from actions.services.gone import remember_connector
 from connectors.circuit import CircuitState
@@ -125,6 +126,8 @@ def _end_waiting(gone: Connector) -> None:
             [Reason.BAD_CONFIG.value, detail, gone.public_id, gone.pk, time],
         )
     ended = Delivery.objects.filter(connector=gone, state=Delivery.State.DEAD, finished_at=moment)
-    keys = list(ended.order_by("pk").values_list("pk", flat=True))
+    rows = list(ended.order_by("pk").values_list("pk", "space_id", "rule_id"))
+    tally.count((space_id, rule_id, "failed") for _, space_id, rule_id in rows)
+    keys = [key for key, _, _ in rows]
     for start in range(0, len(keys), _AT_ONCE):
         make_fallbacks(keys[start : start + _AT_ONCE])

@@ -20,6 +20,7 @@ from actions.engine.fallbacks import make_fallbacks
 from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
+from actions.engine.tally import tally
 from actions.models import Delivery
 from actions.policy import STANDARD, Policy
 from actions.suppression import sentence_of
@@ -155,6 +156,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
     if dead:
         bulk.insert_rows(Delivery, _DEAD_COLUMNS, dead)
         log.append(entries)
+        tally.count((plan.space_id, plan.rule_id, "failed") for plan in planned if plan.failure is not None)
         make_fallbacks([row[0] for row in dead])
     transaction.on_commit(lambda: _start(planned, at_once, handed_over, leased_at))
 
@@ -172,6 +174,7 @@ def _suppress(planned: Sequence[Planned]) -> None:
         entries.append(_entry(key, plan, "suppress", "success", plan.suppressed, detail))
     bulk.insert_rows(Delivery, _SUPPRESSED_COLUMNS, rows)
     log.append(entries)
+    tally.count((plan.space_id, plan.rule_id, "suppressed") for plan in planned)
 
 
 def sweep_deliveries() -> None:

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from connectors.admin.answers import DELETED
 from connectors.admin.deletion import DeletingAdmin
-from connectors.admin.duplication import DuplicatingAdmin
+from connectors.admin.duplication import DuplicatingConnectors
 from connectors.admin.filters import MissingSecretsFilter, SpaceFilter, TagFilter, TypeFilter
 from connectors.admin.forms import LIMITS, ConnectorForm
 from connectors.admin.probing import ProbingAdmin
@@ -52,7 +52,7 @@ _QUESTIONS = frozenset(
 
 
 @admin.register(Connector)
-class ConnectorAdmin(ProbingAdmin, DuplicatingAdmin, DeletingAdmin, TransferAdmin, TypedModelAdmin):
+class ConnectorAdmin(ProbingAdmin, DuplicatingConnectors, DeletingAdmin, TransferAdmin, TypedModelAdmin):
     """Where: connections to the systems that messages go to."""
 
     abilities: ClassVar = {

@@ -189,13 +189,6 @@ class UserSerializer(serializers.Serializer[Any]):
     rules = RuleOfUserSerializer(many=True)
 
 
-class CopySerializer(StrictSerializer):
-    """What the copy is called; both are made up when they are not sent."""
-
-    id = Text(required=False, source="public_id")
-    name = Text(required=False)
-
-
 class ProbeRequestSerializer(StrictSerializer):
     """Settings to try without saving them."""
 

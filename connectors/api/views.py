@@ -15,7 +15,6 @@ from connectors.api.serializers import (
     BulkDeleteSerializer,
     ConnectorSerializer,
     ConnectorTypeSerializer,
-    CopySerializer,
     ProbeRequestSerializer,
     ProbeSerializer,
     StatusChangeSerializer,
@@ -34,6 +33,7 @@ from connectors.services import (
 from connectors.types.registry import all_types
 from spaces.api.bulk import ResultSerializer, answer_each
 from spaces.api.checked import takes_no_body
+from spaces.api.copies import CopySerializer, answer_copy
 from spaces.api.problems import InvalidQuery
 from spaces.api.queries import Holds, NamedFilter, count_of
 from spaces.api.views import CatalogueViewSet, ObjectViewSet
@@ -115,11 +115,7 @@ class ConnectorViewSet(ObjectViewSet[Connector]):
     @action(detail=True, methods=["post"], url_path="duplicate", serializer_class=CopySerializer)
     def duplicate(self, request: Request, **kwargs: Any) -> Response:
         """The copy has the same settings and no secrets; it is flagged where it needs some."""
-        chosen = self._read(CopySerializer)
-        row = self.get_queryset().get(pk=duplicate_connector(self.get_object(), **chosen).pk)
-        shown = ConnectorSerializer(row, context=self.get_serializer_context()).data
-        address = f"{request.path.rsplit('/', 2)[0]}/{shown['id']}"
-        return Response(shown, status=201, headers={"Location": address})
+        return answer_copy(self, duplicate_connector, ConnectorSerializer)
 
     @takes_no_body(ProbeSerializer)
     @action(detail=True, methods=["post"], url_path="probe")

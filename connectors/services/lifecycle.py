@@ -15,12 +15,12 @@ from spaces.errors import QuotaReached, ReadOnly
 from spaces.models import Space
 from spaces.services import bump_config_revision
 from spaces.validation import (
-    MAX_NAME,
     Findings,
     clean_name,
     clean_number,
     clean_public_id,
     clean_tags,
+    copied_name,
     distinct_id,
     reject,
 )
@@ -128,11 +128,10 @@ def duplicate_connector(connector: Connector, *, name: str | None = None, public
     """
     if connector.space is None:
         raise ReadOnly("A preconfigured connector stands in CONNECTORS_FILE: copy it there.")
-    copied_name = f"{connector.name[: MAX_NAME - 7]} (copy)"
     return create_connector(
         connector.space,
         type=connector.type,
-        name=name if name is not None else copied_name,
+        name=name if name is not None else copied_name(connector.name),
         public_id=public_id,
         tags=connector.tags,
         config=connector.config,

@@ -11,6 +11,7 @@ from django.utils.formats import localize
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from rules.admin.history import HISTORY_ABILITIES, HISTORY_FIELDS, OUTCOME_LABELS, RuleHistoryAdmin, StatusFilter
 from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
 from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
 from rules.models import Rule, RuleRun
@@ -24,18 +25,12 @@ from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS
 from spaces.admin.typed_admin import Sections, TypedModelAdmin
 
-OUTCOME_LABELS = {
-    RuleRun.Outcome.SUCCEEDED.value: "success",
-    RuleRun.Outcome.WARNING.value: "warning",
-    RuleRun.Outcome.FAILED.value: "danger",
-}
-
 
 @admin.register(Rule)
-class RuleAdmin(RuleSilencing, TypedModelAdmin):
+class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
     """When: which events, or which alerts of its own, trigger which actions."""
 
-    abilities: ClassVar = {**OF_OBJECTS, **RULE_ABILITIES}
+    abilities: ClassVar = {**OF_OBJECTS, **RULE_ABILITIES, **HISTORY_ABILITIES}
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
     list_display = [
@@ -43,18 +38,20 @@ class RuleAdmin(RuleSilencing, TypedModelAdmin):
         "space",
         "type_name",
         "enabled",
+        "status_label",
         "silence_label",
         "condition_short",
         "action_links",
         "run_state",
         "updated_at",
     ]
-    list_filter = [("space", RelatedFilter), ("enabled", BooleanRadioFilter)]
+    list_filter = [("space", RelatedFilter), StatusFilter, ("enabled", BooleanRadioFilter)]
     list_filter_submit = True
     list_select_related = ["space", "last_run"]
     list_per_page = 50
     search_fields = ["name", "public_id", "condition"]
-    actions = ["enable_selected", "disable_selected"]
+    actions = ["enable_selected", "disable_selected", "mute_selected", "unmute_selected"]
+    actions_detail: ClassVar = [*RuleSilencing.actions_detail, "duplicate"]
     section_titles: ClassVar = {"params": ("What it looks at", "")}
 
     @display(description="Rule", header=True, ordering="name")
@@ -176,11 +173,11 @@ class RuleAdmin(RuleSilencing, TypedModelAdmin):
         takes_condition = obj is None or obj.interval is None
         does = [*(["condition"] if takes_condition else []), "actions", "tags"]
         groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
-        return groups + _silence(obj) + _runs(obj)
+        return groups + _silence(obj) + _runs(obj) + _history(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that never change, and how its runs go."""
-        shown = [name for _, options in (*_silence(obj), *_runs(obj)) for name in options["fields"]]
+        shown = [name for _, options in (*_silence(obj), *_runs(obj), *_history(obj)) for name in options["fields"]]
         return [*super().get_readonly_fields(request, obj), *shown]
 
     def shown_fieldsets(self, obj: Rule) -> list[Any]:
@@ -192,6 +189,7 @@ class RuleAdmin(RuleSilencing, TypedModelAdmin):
             *schedule,
             ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
             *_silence(obj),
+            *_history(obj),
             *_runs(obj),
         ]
 
@@ -229,4 +227,8 @@ def _silence(obj: Rule | None) -> list[Any]:
 def _runs(obj: Rule | None) -> list[Any]:
     if obj is None or obj.interval is None:
         return []
-    return [("Runs", {"fields": ["last_run_text", "next_run_text", "alerts_link"]})]
+    return [("Runs", {"fields": ["last_run_text", "next_run_text", "alerts_link", "runs_table"]})]
+
+
+def _history(obj: Rule | None) -> list[Any]:
+    return [("How it is doing", {"fields": HISTORY_FIELDS})] if obj is not None else []

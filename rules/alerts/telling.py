@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from actions.engine.rendering import Fault, compiled_params, render
+from actions.engine.tally import tally
 from actions.models import MAX_ORDERING_KEY, Action
 from actions.occasions import Occasion
 from actions.policy import COLUMNS, policy_of
@@ -23,6 +24,7 @@ from rules.alerts.keeping import Changed
 from rules.alerts.silencing import Silencing
 from rules.evaluation.envelope import alert_in, read_events
 from rules.evaluation.failures import rule_failures
+from rules.history.troubles import troubles
 from rules.incoming import IncomingEvent
 from rules.links import RECOVERED
 from rules.models import Alert, Frequency, Rule, RuleAction
@@ -72,6 +74,9 @@ class Telling:
             occasion = Occasion(event.envelope, about, alert_in(event.envelope), event_url(event.id))
             planned += [_plan(self.rule, event.id, messages[key], occasion, silence) for key in keys]
         make_deliveries(planned)
+        tally.count([(self.rule.space_id, self.rule.public_id, "matched")] * len(stored))
+        if planned and not any(plan.failure for plan in planned):
+            troubles.succeeded(self.rule.space_id, self.rule.public_id, self.rule.version)
 
 
 def plan_telling(rule: Rule, changes: Iterable[Changed], now: datetime) -> Telling:
@@ -171,6 +176,7 @@ def _plan(rule: Rule, event_id: int, message: _Message, occasion: Occasion, sile
         if len(key) > MAX_ORDERING_KEY:
             key, fault = "", (Reason.TOO_LARGE, f"The ordering key has more than {MAX_ORDERING_KEY} characters.")
     if fault is not None and fault[0] is not Reason.BAD_CONFIG:
+        troubles.failed(rule.space_id, rule.public_id, rule.version, "message", fault[1], message.action.public_id)
         rule_failures.note(rule.space_id, occasion.rule, event_id, 0, "message", fault[1], message.action.public_id)
     made = Planned(rule.space_id, event_id, rule.public_id, message.target, rendered, fault, 0, key)
     return replace(made, suppressed=silence.cause, suppressed_by=silence.detail) if silence else made

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from actions.api.serializers import ConnectorField
 from actions.models import Action
 from connectors.models import Connector
+from rules.api.history_serializers import HISTORY_FIELDS, HistorySerializer
 from rules.api.silence_serializers import SILENCE_FIELDS, AlertSilencesSerializer, SilencesSerializer
 from rules.links import Link, shown
 from rules.models import Alert, Event, Frequency, NamedCondition, Rule, RuleRun, Source, SourceReader
@@ -131,7 +132,7 @@ EXAMPLE = {
 
 
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
-class RuleSerializer(SilencesSerializer):
+class RuleSerializer(HistorySerializer, SilencesSerializer):
     """When to trigger actions: a rule type with its params, and a condition."""
 
     fixed: ClassVar = ("id", "rule_type_id")
@@ -175,6 +176,7 @@ class RuleSerializer(SilencesSerializer):
             "flapping_look_back",
             "flapping_threshold",
             *SILENCE_FIELDS,
+            *HISTORY_FIELDS,
             "last_run",
             "next_run_at",
             "version",

@@ -1,9 +1,16 @@
 """Rules, sources, their types, and events."""
 
+from typing import Any, ClassVar
+
 from django.db.models import Prefetch, QuerySet, Value
 from django.utils import timezone
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from rules.api.history import RuleHistory
 from rules.api.serializers import (
     AlertSerializer,
     ConditionSerializer,
@@ -14,15 +21,19 @@ from rules.api.serializers import (
     SourceTypeSerializer,
 )
 from rules.api.silences import AlertSilences, RuleSilences
+from rules.history.status import RuleStatus, with_status
 from rules.models import Alert, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
-from rules.services import delete_condition, delete_rule, delete_source, update_rule, update_source
-from rules.services.silences import with_mutes
+from rules.services import delete_condition, delete_rule, delete_source, duplicate_rule, update_rule, update_source
+from rules.services.silences import mute_rule, unmute_rule, with_mutes
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
+from spaces.api.bulk import answer_each
+from spaces.api.copies import CopySerializer, answer_copy
 from spaces.api.queries import Holds, NamedFilter
-from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet
+from spaces.api.views import CatalogueViewSet, ObjectViewSet, RecordViewSet, bulk
 from spaces.models import Space
+from spaces.roles import Ability
 
 
 class RuleFilter(NamedFilter):
@@ -31,25 +42,59 @@ class RuleFilter(NamedFilter):
     type = CharFilter(label="ID of a rule type.")
     tag = CharFilter(method="tagged", label="One of its tags.")
     action = CharFilter("actions__public_id", label="ID of an action that it triggers.")
+    status = ChoiceFilter(choices=RuleStatus.choices, label="How it is doing.")
 
     def tagged(self, rows: QuerySet[Rule], name: str, value: str) -> QuerySet[Rule]:
         return rows.filter(Holds("tags", Value(value)))
 
 
-class RuleViewSet(RuleSilences, ObjectViewSet[Rule]):
+class RuleViewSet(RuleSilences, RuleHistory, ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
-    queryset = Rule.objects.select_related("last_run").prefetch_related(
+    abilities: ClassVar = {
+        **RuleSilences.abilities,
+        **RuleHistory.abilities,
+        "duplicate": Ability.EDIT,
+        **dict.fromkeys(("bulk_mute", "bulk_unmute"), Ability.OPERATE),
+    }
+    summaries: ClassVar = {
+        **RuleSilences.summaries,
+        **RuleHistory.summaries,
+        "duplicate": "Copy a rule",
+        "bulk_mute": "Mute many rules",
+        "bulk_unmute": "Unmute many rules",
+    }
+    queryset = Rule.objects.prefetch_related(
         Prefetch("links", RuleAction.objects.select_related("action")), "alert_mutes"
     )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
+
+    def narrow(self, rows: QuerySet[Rule], space: Space) -> QuerySet[Rule]:
+        """Return the space's rules, each with how it is doing."""
+        return with_status(super().narrow(rows, space))
 
     def perform_destroy(self, instance: Rule) -> None:
         delete_rule(instance)
 
     def switch(self, row: Rule, *, enabled: bool) -> None:
         update_rule(row, enabled=enabled)
+
+    @extend_schema(request=CopySerializer, responses={201: RuleSerializer})
+    @action(detail=True, methods=["post"], url_path="duplicate", serializer_class=CopySerializer)
+    def duplicate(self, request: Request, **kwargs: Any) -> Response:
+        """The copy is disabled, so that nothing is told twice. Whether the rule is muted is not copied."""
+        return answer_copy(self, duplicate_rule, RuleSerializer)
+
+    @bulk("mute")
+    def bulk_mute(self, request: Request, **kwargs: Any) -> Response:
+        """Each is muted or refused on its own; the answer has one result for each id, in the order sent."""
+        return answer_each(self, self.ids(), mute_rule)
+
+    @bulk("unmute")
+    def bulk_unmute(self, request: Request, **kwargs: Any) -> Response:
+        """Each is unmuted or refused on its own; the answer has one result for each id, in the order sent."""
+        return answer_each(self, self.ids(), unmute_rule)
 
 
 class ConditionFilter(NamedFilter):

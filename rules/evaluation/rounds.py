@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from actions import bulk
 from actions.engine import log
 from actions.engine.lanes import lanes
+from actions.engine.tally import Counted, tally
 from actions.models import MAX_ORDERING_KEY
 from actions.services.deliveries import Planned, make_deliveries
 from actions.template_context import context_of
@@ -25,6 +26,7 @@ from rules.conditions import NOT_MATCHED, Bound, bind
 from rules.evaluation.envelope import StoredEvent, alert_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
+from rules.history.troubles import troubles
 from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
@@ -49,10 +51,11 @@ class _Claimed:
 
 @dataclass(slots=True)
 class _Plan:
-    """What a round writes: deliveries, and event-log rows of events that could not be evaluated."""
+    """What a round writes: deliveries, and event-log rows of events that could not be evaluated; what it counts."""
 
     deliveries: list[Planned] = field(default_factory=list)
     failures: list[bulk.Row] = field(default_factory=list)
+    matched: list[Counted] = field(default_factory=list)
 
 
 class Evaluator:
@@ -149,6 +152,7 @@ def _settle(claimed: _Claimed, plan: _Plan) -> None:
     deleted, _ = EventBatch.objects.filter(pk__in=claimed.batches).delete()
     if deleted == len(claimed.batches):
         make_deliveries(plan.deliveries)
+        tally.count(plan.matched)
         if plan.failures:
             log.append(plan.failures)
     else:
@@ -163,7 +167,7 @@ def _plan(event_ids: list[int]) -> _Plan:
     sets = rule_sets.of({event.space_id for event in events})
     for event in events:
         try:
-            plan.deliveries.extend(match_event(event, sets[event.space_id]))
+            plan.deliveries.extend(match_event(event, sets[event.space_id], plan.matched))
         except Exception as error:
             # Whatever it is about this event, the ones behind it must go on.
             logger.exception("Event %d could not be evaluated.", event.id)
@@ -171,8 +175,8 @@ def _plan(event_ids: list[int]) -> _Plan:
     return plan
 
 
-def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
-    """Return the deliveries of the rules that the event meets."""
+def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> list[Planned]:
+    """Return the deliveries of the rules that the event meets; the rules themselves are added to ``matched``."""
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
@@ -181,13 +185,19 @@ def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
         if rule.condition is not None:
             bound = bound or bind(envelope)
             match = rule.condition.evaluate(bound)
-            if match is NOT_MATCHED:
+            if match is NOT_MATCHED and not troubles.watched:
                 continue
             if not match.matched:
-                if match.is_failure:
+                if not match.is_failure:
+                    troubles.succeeded(event.space_id, rule.public_id, rule.version)
+                else:
+                    troubles.failed(event.space_id, rule.public_id, rule.version, "condition", match.reason)
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
         made = [make(event, rule, link) for link in rule.links]
+        matched.append((event.space_id, rule.public_id, "matched"))
+        if troubles.watched and not any(plan.failure for plan in made):
+            troubles.succeeded(event.space_id, rule.public_id, rule.version)
         if rules.has_silences and (silence := _silence(rules, rule, envelope, bound)):
             made = [_suppressed(plan, silence) for plan in made]
         planned.extend(made)
@@ -237,6 +247,7 @@ def _render(event: StoredEvent, rule: CompiledRule, link: Link) -> Planned:
         except TemplateError as error:
             failure = (Reason.TEMPLATE_ERROR, str(error))
     if failure is not None and link.params is not None:
+        troubles.failed(event.space_id, rule.public_id, rule.version, "message", failure[1], link.target.public_id)
         rule_failures.note(
             event.space_id, rule.about, event.id, event.hop, "message", failure[1], link.target.public_id
         )

@@ -57,6 +57,7 @@ class CompiledRule:
     audible: Audible
     links: tuple[Link, ...] = ()
     named: Mapping[str, str] = field(default_factory=dict)  # the named conditions that stand in its own
+    version: int = 0
 
     def is_current(self, named: Mapping[str, str]) -> bool:
         """Whether the named conditions in it are what they were when it was compiled."""
@@ -159,6 +160,7 @@ def _compiled(rule: Rule, named: Mapping[str, str]) -> CompiledRule:
         public_id=rule.public_id,
         about=about_rule(rule),
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        version=rule.version,
         audible=audible(rule),
         condition=Condition(condition.text) if condition.text.strip() else None,
         guards=guards_of(condition.text),

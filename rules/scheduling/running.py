@@ -14,6 +14,7 @@ from rules.alerts.cycle import Change
 from rules.alerts.keeping import open_keys, take_in
 from rules.alerts.telling import plan_telling
 from rules.evaluation.failures import REPEATEDLY
+from rules.history.records import RunRecord
 from rules.models import Rule, RuleRun
 from rules.scheduling.due import Claimed, next_run
 from rules.services.accept import accept_events
@@ -26,6 +27,7 @@ from spaces.validation import check_storable
 logger = logging.getLogger(__name__)
 
 _LONGEST_DETAIL: Final = 2000
+_RECORDED: Final = ("number", "started_at", "ended_at", "duration", "outcome", "reason", "detail")
 _looking: Final[dict[int, threading.Thread]] = {}  # by rule; those that hang stay
 
 
@@ -188,3 +190,9 @@ def _log(state: RuleRun, outcome: str, message: str, counts: dict[str, int]) -> 
         response=counts,
     )
     log.append([entry])
+    RunRecord.objects.create(
+        space_id=state.rule.space_id,
+        rule=state.rule,
+        **{name: getattr(state, name) for name in _RECORDED},
+        **counts,
+    )

@@ -1,4 +1,4 @@
-"""Delete what spaces do not keep any longer: deliveries and alerts that ended, the event log, events, in small steps.
+"""Delete what spaces do not keep any longer, in small steps: deliveries, alerts and runs that ended, events, logs.
 
 The event log leads the way: it is written in the order of time, and has an entry for the end of each delivery. What
 is deleted together stays consistent at every moment: a delivery goes with all its entries, and an event only once no
@@ -20,6 +20,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from actions.models import ENDED, Delivery, EventLogEntry
+from rules.history.records import HOUR, RuleCount, RunRecord
 from rules.models import Alert, Event, EventBatch, RetentionMark
 from rules.services.errands import held
 from spaces.models import Space
@@ -108,7 +109,11 @@ def _steps(run: _Run) -> Iterator[int]:
     """Delete step by step; yield after each how many rows went."""
     yield from _walk(run, "log_entry_id", EventLogEntry, "time", _delete_ended)
     yield from _walk(run, "event_id", Event, "received_at", _delete_events)
-    yield from _delete_alerts(run)
+    ended = Q(space_id__in=run.space_ids, ended_at__lt=run.cutoff)
+    yield from _delete_all(Alert.objects.filter(ended).order_by("ended_at"))
+    yield from _delete_all(RunRecord.objects.filter(ended).order_by("ended_at"))
+    counts = RuleCount.objects.filter(rule__space__in=run.space_ids, seconds=HOUR, start__lt=run.cutoff)
+    yield from _delete_all(counts.order_by())
 
 
 def _walk(
@@ -191,11 +196,10 @@ def _delete_events(run: _Run, low: int, high: int) -> int:
         return _delete(_without_deliveries(_rows(Event, set(keys)), run))
 
 
-def _delete_alerts(run: _Run) -> Iterator[int]:
-    """Delete the alerts that ended long ago."""
-    old = Alert.objects.filter(space_id__in=run.space_ids, ended_at__lt=run.cutoff).order_by("ended_at")
-    while keys := list(old.values_list("pk", flat=True)[: _SPAN[connection.vendor]]):
-        yield _delete(Alert.objects.filter(pk__in=keys).order_by())
+def _delete_all(rows: "models.QuerySet[RowT]") -> Iterator[int]:
+    """Delete the rows step by step."""
+    while keys := list(rows.values_list("pk", flat=True)[: _SPAN[connection.vendor]]):
+        yield _delete(rows.model._default_manager.filter(pk__in=keys).order_by())
 
 
 def _without_deliveries(events: "models.QuerySet[Event]", run: _Run) -> "models.QuerySet[Event]":

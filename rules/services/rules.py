@@ -10,6 +10,7 @@ from actions.engine.clock import database_time
 from actions.models import Action
 from rules.alerts.keeping import untrack
 from rules.conditions import ConditionError
+from rules.history.records import RuleTrouble
 from rules.links import Link, faults, link_of, shown
 from rules.models import Rule, RuleAction
 from rules.services.conditions import compile_in
@@ -124,6 +125,7 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
         anew = what_it_looks_at(row) != former
         if anew or row.interval != interval:
             follow_rule(row, anew=anew)
+        RuleTrouble.objects.filter(rule=row).delete()
         bump_config_revision(row.space_id)
         _record("rule.update", row, before=before, after=described(row))
     return row

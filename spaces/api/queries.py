@@ -118,6 +118,18 @@ def check_parameters(request: Request, view: Any) -> None:
         raise InvalidQuery(wrong)
 
 
+def time_in(request: Request, name: str) -> dt.datetime | None:
+    """Return the time that the parameter is, None where it is left out; raise InvalidQuery."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        found: dt.datetime = _TimeField().clean(text)
+    except forms.ValidationError as invalid:
+        raise InvalidQuery({name: " ".join(invalid.messages)}) from None
+    return found
+
+
 class QueryFilter(DjangoFilterBackend):
     """Applies a list view's filterset. A value of the wrong form is a 400."""
 

@@ -22,7 +22,7 @@ from spaces.versions import unchanged
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-def _bulk(verb: str) -> Callable[[Any], Any]:
+def bulk(verb: str) -> Callable[[Any], Any]:
     """Decorate the action that does this to many objects."""
 
     def decorate(method: Any) -> Any:
@@ -85,22 +85,23 @@ class ObjectViewSet(ListModelMixin, RetrieveModelMixin, DestroyModelMixin, Space
         """Enable or disable the object, by its service."""
         raise NotImplementedError
 
-    @_bulk("enable")
+    @bulk("enable")
     def bulk_enable(self, request: Request, **kwargs: Any) -> Response:
         """Each is enabled or refused on its own; the answer has one result for each id, in the order sent."""
-        return answer_each(self, self._ids(), lambda row: self.switch(row, enabled=True))
+        return answer_each(self, self.ids(), lambda row: self.switch(row, enabled=True))
 
-    @_bulk("disable")
+    @bulk("disable")
     def bulk_disable(self, request: Request, **kwargs: Any) -> Response:
         """Each is disabled or refused on its own; the answer has one result for each id, in the order sent."""
-        return answer_each(self, self._ids(), lambda row: self.switch(row, enabled=False))
+        return answer_each(self, self.ids(), lambda row: self.switch(row, enabled=False))
 
-    @_bulk("delete")
+    @bulk("delete")
     def bulk_delete(self, request: Request, **kwargs: Any) -> Response:
         """Each is deleted or refused on its own; the answer has one result for each id, in the order sent."""
-        return answer_each(self, self._ids(), self.perform_destroy)
+        return answer_each(self, self.ids(), self.perform_destroy)
 
-    def _ids(self) -> list[str]:
+    def ids(self) -> list[str]:
+        """Return the IDs that a bulk request names."""
         given = IdsSerializer(data=self.request.data)
         given.is_valid(raise_exception=True)
         return list(given.validated_data["ids"])

@@ -12,7 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from actions.models import Action, Delivery, EventLogEntry
-from rules.models import Alert, Event
+from rules.history.records import RunRecord
+from rules.models import Alert, Event, Rule
 from spaces.models import Space
 from spaces.services import create_api_key
 
@@ -143,6 +144,12 @@ def make_alert(space: Space, **values: Any) -> Alert:
     defaults = {"rule_public_id": "gone", "key": uuid4().hex, "group": "high", "state": "recovered"}
     ended = {"since": timezone.now(), "ended_at": timezone.now()}
     return Alert.objects.create(space=space, **defaults | ended | values)
+
+
+def make_run(rule: Rule, **values: Any) -> RunRecord:
+    now = timezone.now()
+    defaults = {"number": 1, "started_at": now, "ended_at": now, "duration": 12, "outcome": "succeeded"}
+    return RunRecord.objects.create(space=rule.space, rule=rule, **defaults | values)
 
 
 def make_delivery(action: Action, **values: Any) -> Delivery:

@@ -61,6 +61,19 @@ def test_many_are_deleted_as_far_as_nothing_uses_them(api: Api, space: Space, na
     assert AuditEntry.objects.filter(action="rule.delete").count() == 2
 
 
+def test_many_rules_are_muted_and_unmuted(api: Api, names: list[str]) -> None:
+    for verb, muted in (("mute", True), ("unmute", False)):
+        assert [each["ok"] for each in api.post(f"rules/_bulk_{verb}", {"ids": names}).body] == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert set(Rule.objects.filter(public_id__in=["one", "two"]).values_list("muted", flat=True)) == {muted}
+        assert not Rule.objects.get(public_id="theirs").muted
+    assert AuditEntry.objects.filter(action__in=["rule.mute", "rule.unmute"]).count() == 4
+
+
 @pytest.mark.parametrize("body", [{}, {"ids": []}, {"ids": "one"}, {"ids": [["a"]]}, {"ids": ["x"] * 1001}, {"id": []}])
 @pytest.mark.parametrize("path", ["rules/_bulk_disable", "deliveries/_bulk_replay"])
 def test_a_request_that_names_none_is_refused(api: Api, path: str, body: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ from connectors.transfer.documents import Entry, read_file, write_file
 from connectors.transfer.exporting import export_objects
 from connectors.transfer.importing import Conflicts, ImportReport, import_objects
 from connectors.transfer.kinds import Reference
+from rules.links import Link
 from rules.models import Rule
+from rules.services.rules import described
 from spaces.errors import InvalidInput
 from spaces.models import AuditEntry, Space
 from tests.factories import make_action, make_connector, make_rule, make_space
@@ -81,6 +83,33 @@ def results(report: ImportReport) -> dict[str, str]:
 
 
 # --- Export ---
+
+
+@pytest.mark.parametrize("form", ["ndjson", "yaml"])
+def test_a_rule_that_runs_by_itself_comes_in_as_it_went_out(target: Space, form: Any) -> None:
+    space = make_space()
+    tell, log = (make_action(make_connector(space, public_id=each), public_id=each) for each in ("tell", "log"))
+    make_rule(
+        space,
+        public_id="down",
+        type="connector_health",
+        params={"connectors": ["tell"], "for_seconds": 90},
+        actions=[Link(tell, "disconnected", "interval", 3600), Link(tell, "recovered"), Link(log, frequency="each")],
+        interval=45,
+        delay=3,
+        flapping_look_back=9,
+        flapping_threshold=2,
+        muted=True,
+        tags=["ops"],
+        enabled=False,
+    )
+    file = read_file(write_file(space.slug, export_objects(space).documents, form))
+    import_objects(target, file)
+    came, went = (described(Rule.objects.get(space=each, public_id="down")) for each in (target, space))
+    assert came == went
+    assert [row.interval for row in Rule.objects.filter(space=target)] == [45]
+    import_objects(target, file, conflicts=Conflicts.OVERWRITE)
+    assert described(Rule.objects.get(space=target, public_id="down")) == went
 
 
 def test_a_whole_space_is_exported_in_an_order_in_which_it_can_be_made(source: Space) -> None:
