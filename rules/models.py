@@ -222,11 +222,12 @@ class Rule(models.Model):
 
 
 class Frequency(models.TextChoices):
-    """How often an alert that stays active is told of."""
+    """How often an alert that stays active is told of, or that one message tells of all alerts together."""
 
     EACH = "each", "Each run"
     CHANGE = "change", "On change"
     INTERVAL = "interval", "At most every N seconds"
+    SUMMARY = "summary", "All alerts in one message"
 
 
 class RuleAction(models.Model):
@@ -238,7 +239,16 @@ class RuleAction(models.Model):
         max_length=MAX_GROUP, blank=True, default="", help_text="Of the alert; empty: any but recovered."
     )
     frequency = models.CharField(max_length=10, choices=Frequency, default=Frequency.CHANGE)
-    throttle = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds, where the frequency is interval.")
+    throttle = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds, where the frequency is interval, or summary."
+    )
+    condition = models.TextField(blank=True, default="", db_default="", help_text="CEL over the event; empty: all.")
+    time_frame = models.JSONField(
+        null=True, blank=True, help_text="When it may be told, as rules.time_frames has it; null: at all times."
+    )
+    gathered = models.JSONField(
+        default=dict, editable=False, help_text="What the next summary tells, as rules.alerts.summaries has it."
+    )
 
     class Meta:
         ordering = ["id"]
