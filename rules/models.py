@@ -246,9 +246,6 @@ class RuleAction(models.Model):
     time_frame = models.JSONField(
         null=True, blank=True, help_text="When it may be told, as rules.time_frames has it; null: at all times."
     )
-    gathered = models.JSONField(
-        default=dict, editable=False, help_text="What the next summary tells, as rules.alerts.summaries has it."
-    )
 
     class Meta:
         ordering = ["id"]
@@ -256,6 +253,20 @@ class RuleAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} → {self.action}"
+
+
+class GatheredSummary(models.Model):
+    """What the next summary of a rule's alerts tells an action. Written by the runs of the rule."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="summaries")
+    action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="+")
+    gathered = models.JSONField(help_text="As rules.alerts.summaries has it.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rule", "action"], name="gathered_summary_once")]
+
+    def __str__(self) -> str:
+        return f"summary of rule {self.rule_id} for action {self.action_id}"
 
 
 class RuleRun(models.Model):

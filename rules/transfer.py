@@ -18,7 +18,7 @@ from spaces.validation import extend, reject
 
 
 class LinkDocument(BaseModel):
-    """An action that a rule triggers, and which alerts it hears of, how often."""
+    """An action that a rule triggers, and which events or alerts it hears of, how often, and when."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,6 +26,8 @@ class LinkDocument(BaseModel):
     group: str = ""
     frequency: str = Frequency.CHANGE.value
     throttle: int | None = None
+    condition: str = ""
+    time_frame: dict[str, Any] | None = None
 
 
 class RuleDocument(ObjectDocument):
@@ -108,7 +110,7 @@ def _links(document: RuleDocument, resolve: Resolve) -> list[Link]:
     for at, each in enumerate(document.actions):
         said = LinkDocument(id=each) if isinstance(each, str) else each
         action: Action = resolve("action", said.id, extend("/actions", at))
-        links.append(Link(action, said.group, said.frequency, said.throttle))
+        links.append(Link(action, **said.model_dump(exclude={"id"})))
     return links
 
 

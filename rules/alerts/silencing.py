@@ -55,6 +55,10 @@ class Silencing:
         alert.told = {}
         return Ruling(said, None)
 
+    def of_summary(self, event: IncomingEvent) -> Silence | None:
+        """Return why nobody is to hear a summary now; None where they are."""
+        return silence_of(self._audible, self._windows, Observed(envelope_of(event)), self._now)
+
     def _silence(self, alert: Alert, change: Change, event: Callable[[], IncomingEvent]) -> Silence | None:
         observed = Observed(envelope_of(event()) if self._windows else {})
         return silence_of(self._audible, self._windows, observed, self._now) or alert_silence_of(

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
-
 from actions.models import Action
 from actions.services import complete_params
 from actions.services.deliveries import Target, target_of
@@ -65,7 +63,6 @@ AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
 
 Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
 AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
-AllTerms = dict[tuple[str, bytes], Terms]  # by what is stored of them: many links say the same
 
 
 class RuleSet:
@@ -77,7 +74,6 @@ class RuleSet:
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
         self._rules: AllRules = {}
         self._templates: AllTemplates = {}
-        self._terms: AllTerms = {}
         self._load(space, former)
         self._lookup = Lookup(list(self._rules.values()))
         self.windows = windows_of(space.pk)
@@ -98,19 +94,12 @@ class RuleSet:
         for rule_id, action_id, condition, time_frame in rows:
             if (link := by_action.get(action_id)) is not None:
                 if condition or time_frame:
-                    link = replace(link, terms=self._terms_of(condition, time_frame, former))
+                    link = replace(link, terms=terms_of(condition, time_frame))
                 links.setdefault(rule_id, []).append(link)
         for key, rule in _rules(space, former._rules if former is not None else {}):
             own = tuple(links.get(key[0], ()))
             has_terms = any(link.terms is not NO_TERMS for link in own)
             self._rules[key] = replace(rule, links=own, has_terms=has_terms)
-
-    def _terms_of(self, condition: str, time_frame: dict[str, Any] | None, former: "RuleSet | None") -> Terms:
-        key = (condition, orjson.dumps(time_frame))
-        if key not in self._terms:
-            known = former._terms.get(key) if former is not None else None
-            self._terms[key] = known or terms_of(condition, time_frame)
-        return self._terms[key]
 
     def _link(self, action: Action, former: "RuleSet | None") -> Link:
         connector = action.connector

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import ValidationError as ModelError
@@ -40,7 +41,12 @@ def terms_of(condition: str, time_frame: dict[str, Any] | None) -> Terms:
     """Return the terms that these stored ones are."""
     if not condition and time_frame is None:
         return NO_TERMS
-    return Terms(Condition(condition) if condition else None, _frame(time_frame))
+    return Terms(_condition(condition) if condition else None, _frame(time_frame))
+
+
+@lru_cache(maxsize=4096)  # compiled once, whatever else of the space changes, and shared where many say the same
+def _condition(text: str) -> Condition:
+    return Condition(text)
 
 
 def _frame(stored: dict[str, Any] | None) -> TimeFrame | None:

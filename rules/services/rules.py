@@ -1,7 +1,6 @@
 """Create, change and delete rules."""
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -191,29 +190,22 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
     return links
 
 
-def _link(
-    row: Rule, links: Iterable[Link], gathered: Mapping[tuple[int, str], dict[str, Any]] = MappingProxyType({})
-) -> None:
+def _link(row: Rule, links: Iterable[Link]) -> None:
     RuleAction.objects.bulk_create(
-        RuleAction(
-            rule=row,
-            action=each.action,
-            gathered=gathered.get(each.place, {}) if each.frequency == Frequency.SUMMARY else {},
-            **{name: getattr(each, name) for name in SAID},
-        )
-        for each in links
+        RuleAction(rule=row, action=each.action, **{name: getattr(each, name) for name in SAID}) for each in links
     )
 
 
 def _relink(row: Rule, links: list[Link]) -> None:
-    """Replace the links, if any is another. What a summary has gathered goes on with its action."""
-    # A run of the rule writes what it gathered while it holds this row.
+    """Replace the links, where any is another. What a summary has gathered stays with its action."""
+    # A run that is about to be stored reads them while it holds this row.
     RuleRun.objects.select_for_update().filter(rule=row).first()
-    former = list(row.links.order_by("pk").select_related("action"))
-    if [read(each) for each in former] == links:
+    if [read(each) for each in row.links.order_by("pk").select_related("action")] == links:
         return
     row.links.all().delete()
-    _link(row, links, {read(each).place: each.gathered for each in former})
+    _link(row, links)
+    summarised = [each.action.pk for each in links if each.frequency == Frequency.SUMMARY]
+    row.summaries.exclude(action__in=summarised).delete()
 
 
 def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:

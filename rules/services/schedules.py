@@ -62,5 +62,5 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
         changes |= {"lease_token": None, "lease_until": None, "memory": {}, "failures": 0}
     RuleRun.objects.update_or_create(rule=row, defaults=changes)
     if anew:
-        row.links.exclude(gathered={}).update(gathered={})
+        row.summaries.all().delete()
         untrack(row, database_time())
