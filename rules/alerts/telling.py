@@ -4,7 +4,7 @@ All of it happens in the transaction that stores the run, so a change is told on
 of the alert's and the number of the change.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
