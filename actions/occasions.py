@@ -17,12 +17,16 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """``event``, ``rule`` and ``alert`` as templates see them; a rule that was deleted has its id for a name."""
+    """``event``, ``rule``, ``alert`` and ``alerts`` as templates see them.
+
+    A rule that was deleted has its id for a name.
+    """
 
     event: dict[str, Any]
     rule: dict[str, Any]
     alert: dict[str, Any] | None = None
     event_url: str = ""  # of the event's page in the console
+    alerts: dict[str, Any] | None = None
 
 
 class Source(Protocol):

@@ -34,12 +34,13 @@ def context_of(
     event: Mapping[str, Any],
     rule: Mapping[str, Any],
     alert: Mapping[str, Any] | None,
+    alerts: Mapping[str, Any] | None = None,
     failure: Mapping[str, Any] | None = None,
     costly: Collection[str] = (),
     event_url: str = "",
 ) -> dict[str, Any]:
     """Return what templates see; ``costly`` are those variables of COSTLY that stand in the templates."""
-    context = {**fixed, "event": event, "rule": rule, "alert": alert, "failure": failure}
+    context = {**fixed, "event": event, "rule": rule, "alert": alert, "alerts": alerts, "failure": failure}
     if "date" in costly:
         context["date"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if "console" in costly:

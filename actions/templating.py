@@ -55,6 +55,7 @@ VARIABLES: Final = {
     "failure": "Why another action's delivery died, where this action is its fallback; else null.",
     "date": "When the message is rendered, as 2026-03-01T12:30:00.123456Z.",
     "console": "Addresses of the console: url, its own, and event_url, the event's.",
+    "alerts": "The new, ongoing, recovered and all alerts, where the event is a summary of them; else null.",
 }
 MAX_PARAMS: Final = 256 * 1024  # bytes of what an action says itself
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.

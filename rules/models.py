@@ -258,11 +258,12 @@ class Rule(models.Model):
 
 
 class Frequency(models.TextChoices):
-    """How often an alert that stays active is told of."""
+    """How often an alert that stays active is told of, or that one message tells of all alerts together."""
 
     EACH = "each", "Each run"
     CHANGE = "change", "On change"
     INTERVAL = "interval", "At most every N seconds"
+    SUMMARY = "summary", "All alerts in one message"
 
 
 class RuleAction(models.Model):
@@ -274,7 +275,13 @@ class RuleAction(models.Model):
         max_length=MAX_GROUP, blank=True, default="", help_text="Of the alert; empty: any but recovered."
     )
     frequency = models.CharField(max_length=10, choices=Frequency, default=Frequency.CHANGE)
-    throttle = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds, where the frequency is interval.")
+    throttle = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds, where the frequency is interval, or summary."
+    )
+    condition = models.TextField(blank=True, default="", db_default="", help_text="CEL over the event; empty: all.")
+    time_frame = models.JSONField(
+        null=True, blank=True, help_text="When it may be told, as rules.time_frames has it; null: at all times."
+    )
 
     class Meta:
         ordering = ["id"]
@@ -282,6 +289,20 @@ class RuleAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} → {self.action}"
+
+
+class GatheredSummary(models.Model):
+    """What the next summary of a rule's alerts tells an action. Written by the runs of the rule."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="summaries")
+    action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="+")
+    gathered = models.JSONField(help_text="As rules.alerts.summaries has it.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rule", "action"], name="gathered_summary_once")]
+
+    def __str__(self) -> str:
+        return f"summary of rule {self.rule_id} for action {self.action_id}"
 
 
 class RuleRun(models.Model):

@@ -19,7 +19,7 @@ from spaces.validation import extend, reject
 
 
 class LinkDocument(BaseModel):
-    """An action that a rule triggers, and which alerts it hears of, how often."""
+    """An action that a rule triggers, and which events or alerts it hears of, how often, and when."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,6 +27,8 @@ class LinkDocument(BaseModel):
     group: str = ""
     frequency: str = Frequency.CHANGE.value
     throttle: int | None = None
+    condition: str = ""
+    time_frame: dict[str, Any] | None = None
 
 
 class ConditionDocument(ObjectDocument):
@@ -118,7 +120,9 @@ class RuleKind(Kind[Rule, RuleDocument]):
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
         named = [action if isinstance(action, str) else action["id"] for action in document["actions"]]
         actions = [Reference("action", action) for action in dict.fromkeys(named)]
-        return [*_named(document["condition"]), *actions]
+        own = [action["condition"] for action in document["actions"] if not isinstance(action, str)]
+        conditions = dict.fromkeys(each for text in (document["condition"], *own) for each in _named(text))
+        return [*conditions, *actions]
 
     def create(self, space: Space, document: RuleDocument, public_id: str | None, resolve: Resolve) -> Rule:
         return create_rule(
@@ -164,7 +168,8 @@ def _links(document: RuleDocument, resolve: Resolve) -> list[Link]:
     for at, each in enumerate(document.actions):
         said = LinkDocument(id=each) if isinstance(each, str) else each
         action: Action = resolve("action", said.id, extend("/actions", at))
-        links.append(Link(action, said.group, said.frequency, said.throttle))
+        terms = said.model_dump(exclude={"id"}) | {"condition": _with_new_names(said.condition, resolve)}
+        links.append(Link(action, **terms))
     return links
 
 
@@ -196,7 +201,7 @@ class WindowKind(Kind[MaintenanceWindow, WindowDocument]):
         return {**windows.described(row), "rules": [rule for rule in row.rules if rule in known]}
 
     def references(self, document: Mapping[str, Any]) -> list[Reference]:
-        return [Reference("rule", rule) for rule in document["rules"]]
+        return [*_named(document["condition"]), *(Reference("rule", rule) for rule in document["rules"])]
 
     def create(self, space: Space, document: WindowDocument, public_id: str | None, resolve: Resolve) -> Any:
         return windows.create_window(space, public_id=public_id, **_of_window(document, resolve))
@@ -211,7 +216,7 @@ def _of_window(document: WindowDocument, resolve: Resolve) -> windows.WindowChan
         "name": document.name,
         "enabled": document.enabled,
         "schedule": document.schedule,
-        "condition": document.condition,
+        "condition": _with_new_names(document.condition, resolve),
         "rules": [rule.public_id for rule in rules],
         "tags": document.tags,
     }

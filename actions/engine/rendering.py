@@ -38,6 +38,7 @@ def render(
         occasion.event,
         occasion.rule,
         occasion.alert,
+        occasion.alerts,
         failed,
         COSTLY,
         occasion.event_url,

@@ -21,8 +21,8 @@ from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
 from actions.engine.tally import tally
-from actions.models import Delivery
-from actions.policy import STANDARD, Policy
+from actions.models import Action, Delivery
+from actions.policy import COLUMNS, STANDARD, Policy, policy_of
 from actions.suppression import sentence_of
 from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
@@ -62,6 +62,21 @@ class Target:
     max_attempts: int
     expires_after: int | None
     policy: Policy = STANDARD
+
+
+def target_of(action: Action) -> Target:
+    """Return the target that an action is; its connector has been read with it."""
+    connector = action.connector
+    return Target(
+        id=action.pk,
+        public_id=action.public_id,
+        connector_id=connector.pk if connector else None,
+        connector_public_id=connector.public_id if connector else action.lost_connector_id,
+        connector_enabled=connector is not None and connector.enabled,
+        max_attempts=action.max_attempts,
+        expires_after=action.expires_after,
+        policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _context(space: Space, connector: Connector, event: Mapping[str, Any] | None
         envelope,
         {"id": "test", "name": "Test", "type": "event", "tags": [], "url": ""},
         _ALERT,
+        None,
         failure(1, Reason.RETRY_TIMEOUT, "A test: nothing has failed.", "test", "test"),
         COSTLY,
     )

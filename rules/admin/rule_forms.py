@@ -1,13 +1,15 @@
 """The console's forms of rules."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from django import forms
 from django.contrib.admin import AdminSite
 
 from actions.models import Action
-from rules.links import LONGEST_THROTTLE, RECOVERED, Link
+from rules.admin.link_forms import TERMS, field_name
+from rules.links import LONGEST_THROTTLE, RECOVERED, Link, read
 from rules.models import Frequency, Rule, RuleAction
 from rules.services.schedules import SCHEDULED
 from rules.types.registry import all_types
@@ -22,6 +24,7 @@ _CONDITION_HELP: Final = (
     "CEL over the event, such as event.data.temperature > 30.0, and named conditions of the space, such as "
     "conditions.business_hours. Empty: every event of the above."
 )
+_TERMS_HELP: Final = "Each that is saved has a condition and hours of its own below."
 _AS_IT_IS: Final = ("", "As each action has it")
 
 
@@ -60,14 +63,17 @@ class RuleForm(TypedForm):
         return chosen is not None and chosen.is_scheduled
 
     def locate(self, pointer: str) -> tuple[str, str] | None:
-        """Return the field of a pointer; what is said of an action's pace stands where that is entered."""
+        """Return the field of a pointer; what is said of an action stands where that is entered."""
         name = pointer.rpartition("/")[2]
+        if place := self._locate_term(pointer):
+            return place
         if pointer.startswith("/actions/") and name in ("frequency", "throttle") and name in self.fields:
             return name, ""
         return super().locate(pointer)
 
     def changes(self) -> dict[str, Any]:
         """Return what the form says of the rule; the actions that it has already keep their order and their groups."""
+        links = self._chosen_links()
         common = {
             "name": self.cleaned_data["name"],
             "params": self.collect("params"),
@@ -75,11 +81,29 @@ class RuleForm(TypedForm):
             "enabled": self.cleaned_data["enabled"],
         }
         if not self.is_scheduled:
-            links = self._links(self.cleaned_data["actions"], [])
             return {**common, "condition": self.cleaned_data["condition"], "actions": links}
-        links = self._links(self.cleaned_data["actions"], self.cleaned_data["recovered_actions"])
         given = {name: self.cleaned_data[name] for name in SCHEDULED if self.cleaned_data[name] is not None}
         return {**common, "actions": links, **given}
+
+    def _chosen_links(self) -> list[Link]:
+        on_recovery = self.cleaned_data["recovered_actions"] if self.is_scheduled else []
+        return self._links(self.cleaned_data["actions"], on_recovery)
+
+    def _locate_term(self, pointer: str) -> tuple[str, str] | None:
+        """Return the field of the condition, or of the hours, of the action that the pointer leads to."""
+        _, top, position, name, *rest = (*pointer.split("/"), "", "", "")
+        if top != "actions" or name not in TERMS or "actions" not in self.cleaned_data:
+            return None
+        field = field_name(self._chosen_links()[int(position)], name)
+        return (field, "/".join(filter(None, rest))) if field in self.fields else None
+
+    def _with_terms(self, stored: RuleAction) -> Link:
+        """Return the link with what the form says of its terms, where the form had them."""
+        fields = {term: field_name(stored, term) for term in TERMS}
+        return replace(
+            read(stored),
+            **{term: self.cleaned_data[name] for term, name in fields.items() if self.add_prefix(name) in self.data},
+        )
 
     def _links(self, chosen: Iterable[Action], on_recovery: Iterable[Action]) -> list[Link]:
         wanted = {action.pk: action for action in chosen}
@@ -88,7 +112,7 @@ class RuleForm(TypedForm):
         for stored in self.stored:
             # What stands is kept in its place; of the rest below, each is new.
             if stored.action_id in (recovering if stored.group == RECOVERED else wanted):
-                links.append(Link(stored.action, stored.group, stored.frequency, stored.throttle))
+                links.append(self._with_terms(stored))
         active = {link.action.pk for link in links if link.group != RECOVERED}
         recovered = {link.action.pk for link in links if link.group == RECOVERED}
         links += [Link(action) for key, action in wanted.items() if key not in active]
@@ -99,8 +123,9 @@ class RuleForm(TypedForm):
         frequency = self.cleaned_data.get("frequency")
         if not frequency or not self.is_scheduled or link.group == RECOVERED:
             return link
-        throttle = self.cleaned_data.get("throttle") if frequency == Frequency.INTERVAL else None
-        return Link(link.action, link.group, frequency, throttle)
+        has_seconds = frequency in (Frequency.INTERVAL, Frequency.SUMMARY)
+        throttle = self.cleaned_data.get("throttle") if has_seconds else None
+        return replace(link, frequency=frequency, throttle=throttle)
 
 
 def action_fields(space: Space | None, site: AdminSite, *, is_scheduled: bool) -> dict[str, forms.Field]:
@@ -113,7 +138,7 @@ def action_fields(space: Space | None, site: AdminSite, *, is_scheduled: bool) -
             Action.objects.filter(space=space), required=False, widget=select, label=label, help_text=help_text
         )
 
-    fields = {"actions": choice("Actions", "What the rule triggers.")}
+    fields = {"actions": choice("Actions", f"What the rule triggers. {_TERMS_HELP}")}
     if is_scheduled:
         fields["recovered_actions"] = choice("Actions on recovery", "What the end of an alert triggers.")
     return fields
@@ -145,7 +170,7 @@ def schedule_fields() -> dict[str, forms.Field]:
         min_value=1,
         max_value=LONGEST_THROTTLE,
         label="At most every",
-        help_text="Seconds, where that is how often.",
+        help_text="Seconds, where that is how often; of all alerts in one message, empty for each run.",
     )
     return fields
 

@@ -12,9 +12,10 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from rules.admin.history import HISTORY_ABILITIES, HISTORY_FIELDS, OUTCOME_LABELS, RuleHistoryAdmin, StatusFilter
+from rules.admin.link_forms import term_fields, term_fieldsets
 from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
 from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
-from rules.models import Rule, RuleRun
+from rules.models import Rule, RuleAction, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
 from spaces.admin.base import BooleanRadioFilter, Select, display
@@ -146,6 +147,8 @@ class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         fields |= action_fields(space, self.admin_site, is_scheduled=is_scheduled)
         if is_scheduled:
             fields |= schedule_fields()
+        if obj is not None:
+            fields |= term_fields(_links(obj))
         if obj is None:
             offered = spaces.filter(pk=space.pk) if space else spaces
             fields["space"] = forms.ModelChoiceField(offered, initial=space, empty_label=None, widget=Select())
@@ -173,6 +176,8 @@ class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         takes_condition = obj is None or obj.interval is None
         does = [*(["condition"] if takes_condition else []), "actions", "tags"]
         groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
+        if obj is not None:
+            groups += term_fieldsets(_links(obj))
         return groups + _silence(obj) + _runs(obj) + _history(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
@@ -218,6 +223,10 @@ class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
 def run_of(rule: Rule) -> RuleRun | None:
     """Return how the runs of a rule go; None where it does not run by itself."""
     return getattr(rule, "last_run", None)
+
+
+def _links(rule: Rule) -> list[RuleAction]:
+    return list(rule.links.order_by("pk").select_related("action"))
 
 
 def _silence(obj: Rule | None) -> list[Any]:

@@ -5,15 +5,14 @@ it as if it happened then. An alert of whose opening nobody heard ends unheard, 
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from actions.suppression import sentence_of
 from rules.alerts.cycle import Change
 from rules.alerts.keeping import Changed
+from rules.evaluation.envelope import envelope_of
 from rules.incoming import IncomingEvent
 from rules.models import Alert, AlertMute, Rule
 from rules.silences.silence import Audible, Observed, Silence, Window, alert_silence_of, silence_of
@@ -56,8 +55,12 @@ class Silencing:
         alert.told = {}
         return Ruling(said, None)
 
+    def of_summary(self, event: IncomingEvent) -> Silence | None:
+        """Return why nobody is to hear a summary now; None where they are."""
+        return silence_of(self._audible, self._windows, Observed(envelope_of(event)), self._now)
+
     def _silence(self, alert: Alert, change: Change, event: Callable[[], IncomingEvent]) -> Silence | None:
-        observed = Observed(_envelope(event()) if self._windows else {})
+        observed = Observed(envelope_of(event()) if self._windows else {})
         return silence_of(self._audible, self._windows, observed, self._now) or alert_silence_of(
             is_muted=alert.key in self._muted_keys,
             is_acknowledged=alert.acknowledged_at is not None,
@@ -87,16 +90,3 @@ def _unheard(alert: Alert) -> Silence | None:
 
 def _forget_acknowledgement(alert: Alert) -> None:
     alert.acknowledged_at, alert.acknowledged_by, alert.acknowledgement_note = None, "", ""
-
-
-def _envelope(event: IncomingEvent) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "id": event.event_id,
-        "source": event.source,
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "datacontenttype": event.datacontenttype,
-        "data": orjson.loads(event.data or "null"),
-    }

@@ -12,7 +12,7 @@ from actions.models import Action
 from connectors.models import Connector
 from rules.api.history_serializers import HISTORY_FIELDS, HistorySerializer
 from rules.api.silence_serializers import SILENCE_FIELDS, AlertSilencesSerializer, SilencesSerializer
-from rules.links import Link, shown
+from rules.links import SAID, Link, shown
 from rules.models import Alert, Event, Frequency, NamedCondition, Rule, RuleRun, Source, SourceReader
 from rules.services import (
     create_condition,
@@ -35,8 +35,23 @@ class AnyJson(serializers.JSONField):
     """Any JSON, null as well."""
 
 
+class HoursSerializer(KnownFields):
+    """Times of day."""
+
+    start = Text(help_text="From 00:00 to 23:59.")
+    end = Text(help_text="To 24:00, outside; before the start: on the next day.")
+
+
+class TimeFrameSerializer(KnownFields):
+    """When an action may be told."""
+
+    days = serializers.ListField(child=Whole(), help_text="Days of the week, 1 (Monday) to 7.")
+    hours = HoursSerializer()
+    timezone = Text(help_text="Whose clock that is, such as `Europe/Berlin`.")
+
+
 class LinkSerializer(KnownFields):
-    """An action, and which alerts it hears of, how often."""
+    """An action, and which events or alerts it hears of, how often, and when."""
 
     id = Text(help_text="ID of an action of the same space.")
     group = Text(
@@ -47,11 +62,21 @@ class LinkSerializer(KnownFields):
     frequency = serializers.ChoiceField(
         Frequency.choices,
         default=Frequency.CHANGE.value,
-        help_text="How often it hears of an alert that stays active: `each` run, on `change`, or at an `interval`.",
+        help_text="How often it hears of an alert that stays active: `each` run, on `change`, or at an `interval`; "
+        "`summary`: of all alerts together.",
     )
     throttle = Whole(
-        default=None, allow_null=True, help_text="With the frequency `interval`: at most every so many seconds."
+        default=None,
+        allow_null=True,
+        help_text="With the frequencies `interval` and `summary`: at most every so many seconds.",
     )
+    condition = Text(
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="CEL over the event, that of the alert in rules that keep alerts; empty: all.",
+    )
+    time_frame = TimeFrameSerializer(default=None, allow_null=True, help_text="When it is told; null: at all times.")
 
 
 class LinkField(serializers.Field[Any, Any, Any, Any]):
@@ -103,7 +128,7 @@ class ActionsField(serializers.ListField):
         }
         if missing:
             raise serializers.ValidationError(missing)
-        return [Link(found[each["id"]], each["group"], each["frequency"], each["throttle"]) for each in wanted]
+        return [Link(found[each["id"]], **{name: each[name] for name in SAID}) for each in wanted]
 
 
 class RuleRunSerializer(serializers.ModelSerializer[RuleRun]):
@@ -144,7 +169,7 @@ class RuleSerializer(HistorySerializer, SilencesSerializer):
     )
     tags = serializers.ListField(child=Text(), default=list)
     actions = ActionsField(
-        default=list, help_text="Actions of the same space, in order: an ID, or an object that says which alerts."
+        default=list, help_text="Actions of the same space, in order: an ID, or an object that says more."
     )
     interval = Whole(
         default=None,

@@ -1,11 +1,12 @@
 """The event as conditions and templates see it."""
 
+from datetime import UTC
 from typing import Any, Final
 
 import orjson
 from django.db import connection
 
-from rules.incoming import HOP_ATTRIBUTE
+from rules.incoming import HOP_ATTRIBUTE, IncomingEvent
 from rules.models import Event
 
 # The database writes the time: a datetime made and formatted again costs more than any other column.
@@ -31,6 +32,7 @@ _COLUMNS: Final = (
 
 
 ALERTS: Final = "switchyard.alert."  # nobody but rules.alerts.telling makes events of these types
+SUMMARY: Final = "switchyard.alert.summary"
 
 
 class StoredEvent:
@@ -52,8 +54,30 @@ class StoredEvent:
 
 def alert_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
     """Return ``alert`` as templates see it: of an event that is a change of one, else None."""
-    alert: dict[str, Any] | None = envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) else None
+    alert: dict[str, Any] | None = (
+        envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) and envelope["type"] != SUMMARY else None
+    )
     return alert
+
+
+def alerts_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
+    """Return ``alerts`` as templates see them: of an event that is a summary, else None."""
+    alerts: dict[str, Any] | None = envelope["data"]["alerts"] if envelope["type"] == SUMMARY else None
+    return alerts
+
+
+def envelope_of(event: IncomingEvent) -> dict[str, Any]:
+    """Return an event of the system's own, which is not stored yet, as conditions see it."""
+    return {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": event.datacontenttype,
+        "data": orjson.loads(event.data or "null"),
+    }
 
 
 def read_events(ids: list[int]) -> list[StoredEvent]:

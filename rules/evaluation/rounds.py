@@ -5,6 +5,7 @@ A round is one transaction: the batches it took are deleted, and the deliveries 
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -23,14 +24,14 @@ from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
 from rules.conditions import NOT_MATCHED, Bound, bind
-from rules.evaluation.envelope import StoredEvent, alert_in, read_events
+from rules.evaluation.envelope import StoredEvent, alert_in, alerts_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
 from rules.history.troubles import troubles
 from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
-from rules.silences.silence import Observed, Silence, silence_of
+from rules.silences.silence import OUTSIDE_TIME_FRAME, Observed, Silence, silence_of
 from rules.variables import event_url
 
 logger = logging.getLogger(__name__)
@@ -194,7 +195,13 @@ def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> l
                     troubles.failed(event.space_id, rule.public_id, rule.version, "condition", match.reason)
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
-        made = [make(event, rule, link) for link in rule.links]
+        links = rule.links
+        if rule.has_terms:
+            bound = bound or bind(envelope)
+            links = _told(event, rule, bound)
+        made = [make(event, rule, link) for link in links]
+        if rule.has_terms:
+            made = _framed(made, links)
         matched.append((event.space_id, rule.public_id, "matched"))
         if troubles.watched and not any(plan.failure for plan in made):
             troubles.succeeded(event.space_id, rule.public_id, rule.version)
@@ -202,6 +209,28 @@ def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> l
             made = [_suppressed(plan, silence) for plan in made]
         planned.extend(made)
     return planned
+
+
+def _told(event: StoredEvent, rule: CompiledRule, bound: Bound) -> tuple[Link, ...]:
+    """Return the links whose own conditions the event meets."""
+    observed, told = Observed(event.envelope, bound), list[Link]()
+    for link in rule.links:
+        refusal = link.terms.refusal(observed)
+        if refusal is None:
+            told.append(link)
+        elif refusal.is_failure:
+            about = (event.space_id, rule.about, event.id, event.hop)
+            rule_failures.note(*about, "condition", refusal.reason, link.target.public_id)
+    return tuple(told)
+
+
+def _framed(made: list[Planned], links: Sequence[Link]) -> list[Planned]:
+    """Return the deliveries, suppressed where the link is outside its time frame."""
+    now = datetime.now(UTC)
+    return [
+        plan if link.terms.is_open(now) else _suppressed(plan, OUTSIDE_TIME_FRAME)
+        for plan, link in zip(made, links, strict=True)
+    ]
 
 
 def _silence(rules: RuleSet, rule: CompiledRule, envelope: dict[str, Any], bound: Bound | None) -> Silence | None:
@@ -232,12 +261,12 @@ def _render(event: StoredEvent, rule: CompiledRule, link: Link) -> Planned:
     if link.params is None:
         failure = (Reason.BAD_CONFIG, link.failure)
     else:
-        alert = alert_in(event.envelope)
+        alert, alerts = alert_in(event.envelope), alerts_in(event.envelope)
         if link.costly:
             url = event_url(event.id)
-            context = context_of(link.fixed, event.envelope, rule.about, alert, None, link.costly, url)
+            context = context_of(link.fixed, event.envelope, rule.about, alert, alerts, None, link.costly, url)
         else:
-            context = context_of(link.fixed, event.envelope, rule.about, alert)
+            context = context_of(link.fixed, event.envelope, rule.about, alert, alerts)
         try:
             message = link.params.render(context)
             if link.ordering_key is not None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from actions.models import Action
-from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
-from actions.services.deliveries import Target
+from actions.services.deliveries import Target, target_of
 from actions.services.params import compile_ordering_key
 from actions.template_context import COSTLY, Fixed, about_space, fixed_context
 from actions.templating import CompiledParams
@@ -17,6 +16,7 @@ from connectors.models import Connector
 from rules.conditions import Condition, ConditionError
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
+from rules.evaluation.terms import NO_TERMS, Terms, terms_of
 from rules.models import Rule, RuleAction
 from rules.named_conditions import expand
 from rules.services.conditions import named_in
@@ -43,11 +43,15 @@ class Link:
     fixed: Fixed  # what templates see that is the same for every event
     costly: frozenset[str] = frozenset()  # what else they name
     ordering_key: CompiledParams | None = None
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
-    """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
+    """A rule, ready to evaluate. ``condition`` is None when every watched event matches.
+
+    ``has_terms`` says whether any link has terms of its own: where none has, no event pays for the question.
+    """
 
     public_id: str
     about: dict[str, Any]  # `rule` in templates
@@ -58,6 +62,7 @@ class CompiledRule:
     links: tuple[Link, ...] = ()
     named: Mapping[str, str] = field(default_factory=dict)  # the named conditions that stand in its own
     version: int = 0
+    has_terms: bool = False
 
     def is_current(self, named: Mapping[str, str]) -> bool:
         """Whether the named conditions in it are what they were when it was compiled."""
@@ -94,13 +99,19 @@ class RuleSet:
         enabled = RuleAction.objects.filter(rule__space=space, rule__enabled=True, action__enabled=True)
         actions = Action.objects.filter(pk__in=enabled.values("action_id")).select_related("connector")
         by_action = {action.pk: self._link(action, former) for action in actions}
+        named = named_in(space.pk)
         links: dict[int, list[Link]] = {}
         # Rows, not instances: most spaces have far fewer actions than links.
-        for rule_id, action_id in enabled.order_by("id").values_list("rule_id", "action_id"):
-            if action_id in by_action:
-                links.setdefault(rule_id, []).append(by_action[action_id])
-        for key, rule in _rules(space, former._rules if former is not None else {}):
-            self._rules[key] = replace(rule, links=tuple(links.get(key[0], ())))
+        rows = enabled.order_by("id").values_list("rule_id", "action_id", "condition", "time_frame")
+        for rule_id, action_id, condition, time_frame in rows:
+            if (link := by_action.get(action_id)) is not None:
+                if condition or time_frame:
+                    link = _with_terms(link, condition, time_frame, named)
+                links.setdefault(rule_id, []).append(link)
+        for key, rule in _rules(space, former._rules if former is not None else {}, named):
+            own = tuple(links.get(key[0], ()))
+            has_terms = any(link.terms is not NO_TERMS for link in own)
+            self._rules[key] = replace(rule, links=own, has_terms=has_terms)
 
     def _link(self, action: Action, former: "RuleSet | None") -> Link:
         connector = action.connector
@@ -115,16 +126,7 @@ class RuleSet:
         failure = compiled if isinstance(compiled, str) else ""
         params, ordering_key = (None, None) if isinstance(compiled, str) else compiled
         return Link(
-            target=Target(
-                id=action.pk,
-                public_id=action.public_id,
-                connector_id=connector.pk,
-                connector_public_id=connector.public_id,
-                connector_enabled=connector.enabled,
-                max_attempts=action.max_attempts,
-                expires_after=action.expires_after,
-                policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
-            ),
+            target=target_of(action),
             params=params,
             failure=failure,
             fixed=fixed_context({"id": action.public_id, "name": action.name}, connector, self._about),
@@ -133,10 +135,17 @@ class RuleSet:
         )
 
 
-def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
+def _with_terms(link: Link, condition: str, frame: dict[str, Any] | None, named: Mapping[str, str]) -> Link:
+    try:
+        return replace(link, terms=terms_of(expand(condition, named).text, frame))
+    except ConditionError as error:
+        # It was checked when it was saved: only a changed installation can bring this about.
+        return replace(link, params=None, failure=f"The condition of the rule's action does not compile: {error}")
+
+
+def _rules(space: Space, known: AllRules, named: Mapping[str, str]) -> Iterator[tuple[tuple[int, int], CompiledRule]]:
     """Yield the enabled rules of the space without their links; what is known is not read again."""
     enabled = Rule.objects.filter(space=space, enabled=True).order_by("id")
-    named = named_in(space.pk)
     changed: set[int] = set()
     for key in enabled.values_list("pk", "version"):
         if key in known and known[key].is_current(named):
@@ -171,15 +180,7 @@ def _compiled(rule: Rule, named: Mapping[str, str]) -> CompiledRule:
 def _lost(action: Action) -> Link:
     """Return the link to an action whose connector was deleted: what it is triggered for ends dead."""
     return Link(
-        target=Target(
-            id=action.pk,
-            public_id=action.public_id,
-            connector_id=None,
-            connector_public_id=action.lost_connector_id,
-            connector_enabled=False,
-            max_attempts=action.max_attempts,
-            expires_after=action.expires_after,
-        ),
+        target=target_of(action),
         params=None,
         failure=f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.',
         fixed={},

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('rules', '0008_silences'),
+        ('rules', '0009_link_terms'),
         ('spaces', '0006_successors'),
     ]
 

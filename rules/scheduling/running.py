@@ -140,7 +140,7 @@ def _note_report(state: RuleRun, report: Report, number: int, now: Any) -> None:
     telling = plan_telling(rule, outcome.changed, now)
     outcome.write()
     telling.send()
-    warnings = [*report.warnings, *outcome.warnings]
+    warnings = [*report.warnings, *outcome.warnings, *telling.warnings]
     state.outcome = RuleRun.Outcome.WARNING if warnings else RuleRun.Outcome.SUCCEEDED
     state.reason, state.detail, state.failures = "", " ".join(warnings)[:_LONGEST_DETAIL], 0
     if report.memory is not None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from rules.conditions import Condition, ConditionError
-from rules.models import NamedCondition, Rule, validate_condition_id
+from rules.models import MaintenanceWindow, NamedCondition, Rule, RuleAction, validate_condition_id
 from rules.named_conditions import PREFIX, compile_named, names_in, users_of
 from spaces import audit
 from spaces.errors import FieldError, InUse, InvalidInput
@@ -50,11 +50,26 @@ def compile_in(space_id: int, text: str) -> Condition:
     return compile_named(text, _lock(space_id) if names_in(text) else {})
 
 
+def clean_condition_in(space_id: int, text: str, pointer: str = "/condition") -> str:
+    """Return a condition of this space as it is stored, "" where it is blank; raise InvalidInput with the place."""
+    try:
+        compile_in(space_id, text)
+    except ConditionError as error:
+        raise reject(pointer, f"line {error.line}, column {error.column}: {error.message}") from None
+    return text if text.strip() else ""
+
+
 def users(space_id: int) -> Iterator[User]:
     """Yield what of a space may refer to named conditions."""
     rules = Rule.objects.filter(space=space_id, condition__contains=PREFIX).order_by("public_id")
     for public_id, condition in rules.values_list("public_id", "condition"):
         yield User("rule", public_id, condition)
+    links = RuleAction.objects.filter(rule__space=space_id, condition__contains=PREFIX)
+    for public_id, condition in links.order_by("rule__public_id", "pk").values_list("rule__public_id", "condition"):
+        yield User("rule", public_id, condition)
+    windows = MaintenanceWindow.objects.filter(space=space_id, condition__contains=PREFIX).order_by("public_id")
+    for public_id, condition in windows.values_list("public_id", "condition"):
+        yield User("maintenance window", public_id, condition)
 
 
 def create_condition(

@@ -1,6 +1,7 @@
 """Create, change and delete rules."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -9,11 +10,10 @@ from django.utils import timezone
 from actions.engine.clock import database_time
 from actions.models import Action
 from rules.alerts.keeping import untrack
-from rules.conditions import ConditionError
 from rules.history.records import RuleTrouble
-from rules.links import Link, faults, link_of, shown
-from rules.models import Rule, RuleAction
-from rules.services.conditions import compile_in
+from rules.links import SAID, Link, clean_links, link_of, read, shown
+from rules.models import Frequency, Rule, RuleAction, RuleRun
+from rules.services.conditions import clean_condition_in
 from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
 from rules.silences.stored import clean_snoozes
 from rules.types.base import Params
@@ -113,15 +113,15 @@ def update_rule(rule: Rule, **changes: Unpack[RuleChanges]) -> Rule:
     Its id and type never change. Changes made since ``rule`` was read stay.
     """
     with transaction.atomic():
-        row = Rule.objects.select_for_update().get(pk=rule.pk)
+        # Not its key: a run that holds its own row adds alerts of the rule, and must not wait for this.
+        row = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
         before, former, interval = described(row), what_it_looks_at(row), row.interval
         triggered = _apply(row, Findings(), changes)
         row.version += 1
         row.updated_at = timezone.now()
         row.save()
         if "actions" in changes:
-            row.links.all().delete()
-            _link(row, triggered)
+            _relink(row, triggered)
         anew = what_it_looks_at(row) != former
         if anew or row.interval != interval:
             follow_rule(row, anew=anew)
@@ -195,9 +195,20 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
 
 def _link(row: Rule, links: Iterable[Link]) -> None:
     RuleAction.objects.bulk_create(
-        RuleAction(rule=row, action=each.action, group=each.group, frequency=each.frequency, throttle=each.throttle)
-        for each in links
+        RuleAction(rule=row, action=each.action, **{name: getattr(each, name) for name in SAID}) for each in links
     )
+
+
+def _relink(row: Rule, links: list[Link]) -> None:
+    """Replace the links, where any is another. What a summary has gathered stays with its action."""
+    # A run that is about to be stored reads them while it holds this row.
+    RuleRun.objects.select_for_update().filter(rule=row).first()
+    if [read(each) for each in row.links.order_by("pk").select_related("action")] == links:
+        return
+    row.links.all().delete()
+    _link(row, links)
+    summarised = [each.action.pk for each in links if each.frequency == Frequency.SUMMARY]
+    row.summaries.exclude(action__in=summarised).delete()
 
 
 def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -216,11 +227,7 @@ def _clean_condition(space_id: int, type_id: str, text: str) -> str:
     rule_type = all_types().get(type_id)
     if text.strip() and rule_type is not None and not rule_type.takes_condition:
         raise reject("/condition", f"Rules of the type {type_id} take no condition: leave it empty.")
-    try:
-        compile_in(space_id, text)
-    except ConditionError as error:
-        raise reject("/condition", f"line {error.line}, column {error.column}: {error.message}") from None
-    return text if text.strip() else ""
+    return clean_condition_in(space_id, text)
 
 
 def _lock_actions(row: Rule, links: list[Link]) -> list[Link]:
@@ -236,7 +243,7 @@ def _lock_actions(row: Rule, links: list[Link]) -> list[Link]:
         for position, link in enumerate(links)
         if link.action.pk not in present
     ]
-    wanted = [(link.action.pk, link.group) for link in links]
+    wanted = [link.place for link in links]
     errors += [
         FieldError(
             extend("/actions", position),
@@ -245,8 +252,12 @@ def _lock_actions(row: Rule, links: list[Link]) -> list[Link]:
         for position, link in enumerate(links)
         if wanted[position] in wanted[:position]
     ]
+    found = Findings()
+    with found.gather():
+        if errors:
+            raise InvalidInput(errors)
     if row.type in all_types():
-        errors += faults(links, get_type(row.type))
-    if errors:
-        raise InvalidInput(errors)
+        with found.gather():
+            links = clean_links(links, get_type(row.type), partial(clean_condition_in, row.space_id))
+    found.raise_any()
     return links

@@ -6,8 +6,8 @@ from typing import Any, Final, TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
-from rules.conditions import ConditionError, compile_condition
 from rules.models import MaintenanceWindow, Rule
+from rules.services.conditions import clean_condition_in
 from rules.silences.stored import clean_schedule_of
 from spaces import audit
 from spaces.errors import FieldError, InvalidInput, ReadOnly
@@ -117,7 +117,7 @@ def _apply(row: MaintenanceWindow, found: Findings, changes: WindowChanges) -> N
             row.schedule = clean_schedule_of(changes["schedule"], "/schedule")
     if "condition" in changes:
         with found.gather():
-            row.condition = _clean_condition(changes["condition"])
+            row.condition = clean_condition_in(row.space_id, changes["condition"])
     if "rules" in changes:
         with found.gather():
             row.rules = _clean_rules(row, changes["rules"])
@@ -126,14 +126,6 @@ def _apply(row: MaintenanceWindow, found: Findings, changes: WindowChanges) -> N
             row.tags = clean_tags(changes["tags"])
     row.enabled = changes.get("enabled", row.enabled)
     found.raise_any()
-
-
-def _clean_condition(text: str) -> str:
-    try:
-        compile_condition(text)
-    except ConditionError as error:
-        raise reject("/condition", f"line {error.line}, column {error.column}: {error.message}") from None
-    return text if text.strip() else ""
 
 
 def _clean_rules(row: MaintenanceWindow, ids: Iterable[str]) -> list[str]:

@@ -35,7 +35,8 @@ def _in_calendar(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-def _zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """Return the name of a time zone; raise ValueError where there is none of it."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -134,7 +135,7 @@ class Schedule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     start: Time = Field(description="When it begins first, with its offset from UTC.")
     duration: int = Field(ge=60, le=LONGEST, description="Seconds that it lasts, at most 31 days where it recurs.")
-    timezone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = Field(
+    timezone: Annotated[str, Field(max_length=64), AfterValidator(known_zone)] = Field(
         default="UTC", description="By whose clock it recurs, such as `Europe/Berlin`."
     )
     recurring: Recurrence | None = Field(default=None, description="How it recurs; null: it does not.")

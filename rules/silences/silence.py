@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from actions.suppression import Suppression, sentence_of
 from rules.alerts.cycle import Change
@@ -17,6 +17,9 @@ class Silence:
 
     cause: str
     detail: str
+
+
+OUTSIDE_TIME_FRAME: Final = Silence(Suppression.TIME_FRAME, sentence_of(Suppression.TIME_FRAME))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from django.db import models
 from pydantic import AfterValidator
 from pydantic import ValidationError as ModelError
 
-from rules.conditions import Condition
+from rules.conditions import Condition, ConditionError
 from rules.models import MaintenanceWindow, Rule
+from rules.named_conditions import expand
+from rules.services.conditions import named_in
 from rules.silences.schedule import Schedule, times_of
 from rules.silences.silence import Audible, Snooze, Window
 from spaces.public_ids import generate_public_id, validate_public_id
@@ -83,7 +85,8 @@ def audible(rule: Rule) -> Audible:
 def windows_of(space_id: int) -> tuple[Window, ...]:
     """Return the enabled maintenance windows of a space."""
     rows = MaintenanceWindow.objects.filter(space=space_id, enabled=True).order_by("pk")
-    return tuple(window for row in rows if (window := _window(row)) is not None)
+    named = named_in(space_id) if any(row.condition for row in rows) else {}
+    return tuple(window for row in rows if (window := _window(row, named)) is not None)
 
 
 def snoozed_until(rule: Rule, now: datetime) -> datetime | None:
@@ -117,11 +120,12 @@ def _snooze(stored: dict[str, Any]) -> Snooze | None:
     return Snooze(parsed.id, times_of(parsed))
 
 
-def _window(row: MaintenanceWindow) -> Window | None:
+def _window(row: MaintenanceWindow, named: Mapping[str, str]) -> Window | None:
     try:
         times = times_of(Schedule.model_validate(row.schedule))
-    except ModelError as error:
+        text = expand(row.condition, named).text
+    except (ModelError, ConditionError) as error:
         logger.error("Maintenance window %s cannot be read: %s", row.public_id, error)
         return None
-    condition = Condition(row.condition) if row.condition.strip() else None
+    condition = Condition(text) if text.strip() else None
     return Window(row.public_id, row.name, times, condition, frozenset(row.rules), frozenset(row.tags))

@@ -12,6 +12,8 @@ from tests.factories import make_action, make_connector
 pytestmark = pytest.mark.django_db
 
 RULE: dict[str, Any] = {"id": "down", "name": "Down", "rule_type_id": "connector_health"}
+FRAME = {"days": [1], "hours": {"start": "08:00", "end": "17:00"}, "timezone": "UTC"}
+NEVER = {"start": "08:00", "end": "08:00"}
 
 
 @pytest.fixture
@@ -22,7 +24,9 @@ def actions(space: Space) -> None:
 
 @pytest.mark.usefixtures("actions")
 def test_it_is_made_read_and_sent_back_as_it_was(api: Api) -> None:
-    links = ["call", {"id": "calm", "group": "recovered", "frequency": "interval", "throttle": 60}]
+    frame = {"days": [1, 5], "hours": {"start": "22:00", "end": "06:00"}, "timezone": "Europe/Berlin"}
+    link = {"id": "calm", "group": "recovered", "frequency": "interval", "throttle": 60}
+    links = ["call", {**link, "condition": 'event.data.alert.key == "desk"', "time_frame": frame}]
     made = api.post("rules", RULE | {"interval": 20, "delay": 2, "flapping_threshold": 0, "actions": links})
     assert made.status == 201
     assert made.body["actions"] == links
@@ -61,6 +65,17 @@ def test_it_has_its_type_s_interval_where_it_names_none(api: Api) -> None:
         ({"actions": [{"id": "call", "frequency": "often"}]}, "/actions/0/frequency"),
         ({"actions": [{"id": "call", "frequency": "interval"}]}, "/actions/0/throttle"),
         ({"actions": [{"id": "call", "throttle": 60}]}, "/actions/0/throttle"),
+        ({"actions": [{"id": "call", "frequency": "summary", "throttle": 0}]}, "/actions/0/throttle"),
+        ({"actions": [{"id": "call", "frequency": "summary", "group": "recovered"}]}, "/actions/0/group"),
+        ({"actions": [{"id": "call", "condition": "event.data ="}]}, "/actions/0/condition"),
+        ({"actions": ["calm", {"id": "call", "time_frame": FRAME | {"days": []}}]}, "/actions/1/time_frame/days"),
+        ({"actions": [{"id": "call", "time_frame": FRAME | {"day": 1}}]}, "/actions/0/time_frame/day"),
+        ({"actions": [{"id": "call", "time_frame": FRAME | {"hours": NEVER}}]}, "/actions/0/time_frame/hours"),
+        (
+            {"actions": [{"id": "call", "time_frame": FRAME | {"timezone": "Etc/Bogus"}}]},
+            "/actions/0/time_frame/timezone",
+        ),
+        ({"actions": [{"id": "call", "condition": "true"}, {"id": "call", "condition": "false"}]}, "/actions/1"),
         ({"actions": [{"id": "call", "colour": "red"}]}, "/actions/0/colour"),
         ({"rule_type_id": "event", "interval": 60}, "/interval"),
         ({"rule_type_id": "event", "actions": [{"id": "call", "group": "recovered"}]}, "/actions/0"),
@@ -104,7 +119,8 @@ def test_the_types_say_whether_their_rules_run_by_themselves(api: Api) -> None:
 
 @pytest.mark.usefixtures("actions")
 def test_an_export_brings_all_of_it_into_another_space(api: Api, other_space: Space) -> None:
-    links = ["call", {"id": "calm", "group": "recovered", "frequency": "change", "throttle": None}]
+    link = {"id": "calm", "group": "", "frequency": "summary", "throttle": 60}
+    links = ["call", {**link, "condition": "event.data.alert.flapping", "time_frame": FRAME}]
     api.post("rules", RULE | {"interval": 20, "delay": 2, "actions": links})
     file = api.fetch("POST", "exports", b"{}").content
     there = Api(other_space)
