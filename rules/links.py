@@ -34,9 +34,14 @@ def link_of(wanted: "Action | Link") -> Link:
     return wanted if isinstance(wanted, Link) else Link(wanted)
 
 
+def link_in(stored: RuleAction) -> Link:
+    """Return what is stored of a link."""
+    return Link(stored.action, stored.group, stored.frequency, stored.throttle)
+
+
 def shown(stored: RuleAction) -> str | dict[str, Any]:
     """Return a link as the API, exports and the audit log have it: the action's ID alone, where that says it all."""
-    link = Link(stored.action, stored.group, stored.frequency, stored.throttle)
+    link = link_in(stored)
     if link.is_plain:
         return stored.action.public_id
     return {

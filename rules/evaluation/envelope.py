@@ -1,11 +1,12 @@
 """The event as conditions and templates see it."""
 
+from datetime import UTC
 from typing import Any, Final
 
 import orjson
 from django.db import connection
 
-from rules.incoming import HOP_ATTRIBUTE
+from rules.incoming import HOP_ATTRIBUTE, IncomingEvent
 from rules.models import Event
 
 # The database writes the time: a datetime made and formatted again costs more than any other column.
@@ -54,6 +55,25 @@ def alert_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
     """Return ``alert`` as templates see it: of an event that is a change of one, else None."""
     alert: dict[str, Any] | None = envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) else None
     return alert
+
+
+def envelope_of(event: IncomingEvent) -> dict[str, Any]:
+    """Return the envelope that the event would have once it is stored."""
+    envelope = _envelope(
+        event.source,
+        event.event_id,
+        event.type,
+        event.subject,
+        event.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        event.datacontenttype,
+        event.dataschema,
+        event.extensions,
+        event.data,
+        event.is_binary,
+    )
+    if event.origin and event.origin.hop:
+        envelope[HOP_ATTRIBUTE] = event.origin.hop
+    return envelope
 
 
 def read_events(ids: list[int]) -> list[StoredEvent]:

@@ -1,0 +1,137 @@
+"""Runs a rule over events that came already: how often it would have matched, and what that would have made.
+
+Events are read from the newest back, by ranges of keys, until the time asked for is covered, so many are read, or the
+seconds are over; where it ended is said.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from actions.engine.clock import database_time
+from rules.conditions import MATCHED, bind
+from rules.models import Event
+from rules.services.retention import first_key
+from rules.services.rules import Draft
+from rules.tracing.explain import Clock, Explainer, Part
+from rules.tracing.places import place
+from rules.tracing.reading import Came, newest_first
+from rules.tracing.trial import explainer_of
+from rules.types.registry import get_type
+from spaces.models import Space
+from spaces.validation import reject
+
+MOST_HOURS: Final = 7 * 24
+MOST_EVENTS: Final = 50_000
+SECONDS: Final = 10.0
+MOST_MATCHES: Final = 10
+MOST_NEAR: Final = 5
+_MOST_EXAMINED: Final = 1_000  # events that did not match whose parts are looked at for near misses
+
+Cap = Literal["", "events", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """An event that one part of the condition kept from matching."""
+
+    id: int
+    part: Part
+
+
+@dataclass(slots=True)
+class Backtest:
+    """What a rule would have made of the events since ``since``.
+
+    ``reached`` is how far back they were looked at: later than ``since`` where ``capped_by`` says what ended it first.
+    ``looked_at`` counts those of the types, sources and subjects that it watches, ``failed`` those for which the
+    condition went wrong in another way than for want of a field. ``per_hour`` has the hours that had matches.
+    """
+
+    since: datetime
+    until: datetime
+    reached: datetime
+    capped_by: Cap = ""
+    looked_at: int = 0
+    matched: int = 0
+    failed: int = 0
+    first_failure: str = ""
+    first_match_at: datetime | None = None
+    last_match_at: datetime | None = None
+    per_hour: Counter[datetime] = field(default_factory=Counter)
+    deliveries: Mapping[str, int] = field(default_factory=dict)
+    matches: list[int] = field(default_factory=list)
+    near_misses: list[NearMiss] = field(default_factory=list)
+
+
+class CannotReplay(Exception):
+    """Rules of this type cannot be run over the past; the message says why."""
+
+
+def backtest_rule(space: Space, draft: Draft, hours: int) -> Backtest:
+    """Return what the rule would have made of the last hours' events.
+
+    Raises InvalidInput for hours out of bounds, CannotReplay, and TooBusy.
+    """
+    if not 1 <= hours <= MOST_HOURS:
+        raise reject("/hours", f"Use a whole number from 1 to {MOST_HOURS}.")
+    if get_type(draft.rule.type).is_scheduled:
+        raise CannotReplay(
+            f"Rules of the type {draft.rule.type} cannot be run over the past: they look at what is so when they run, "
+            "and that was not kept. Try the rule instead: that runs it once."
+        )
+    with place():
+        return _replay(space, draft, hours)
+
+
+def _replay(space: Space, draft: Draft, hours: int) -> Backtest:
+    now = database_time()
+    if space.retention_days:
+        hours = min(hours, space.retention_days * 24)
+    since = now - timedelta(hours=hours)
+    test = Backtest(since=since, until=now, reached=since)
+    clock = Clock(SECONDS)
+    explainer = explainer_of(draft.rule)
+    examined = 0
+    for came in newest_first(space.pk, explainer.watch, clock, (first_key(Event, "received_at", since), since)):
+        if test.looked_at == MOST_EVENTS:
+            test.capped_by = "events"
+            break
+        test.looked_at += 1
+        test.reached = came.at
+        examined += _look_at(test, explainer, came, clock, examined < _MOST_EXAMINED)
+    else:
+        if clock.is_over:
+            test.capped_by = "time"
+        else:
+            test.reached = since
+    test.deliveries = {link.action.public_id: test.matched if link.action.enabled else 0 for link in draft.links}
+    return test
+
+
+def _look_at(test: Backtest, explainer: Explainer, came: Came, clock: Clock, may_examine: bool) -> bool:
+    """Count the event; return whether its parts were looked at."""
+    bound = bind(came.event.envelope)
+    match = explainer.condition.evaluate(bound) if explainer.condition else MATCHED
+    if match.matched:
+        _count_match(test, came)
+        return False
+    if match.is_failure:
+        test.failed += 1
+        test.first_failure = test.first_failure or match.reason
+    if not may_examine or len(test.near_misses) == MOST_NEAR:
+        return False
+    if (failing := explainer.nearly(explainer.parts(bound, clock))) is not None:
+        test.near_misses.append(NearMiss(came.event.id, failing))
+    return True
+
+
+def _count_match(test: Backtest, came: Came) -> None:
+    test.matched += 1
+    test.first_match_at = min(test.first_match_at or came.at, came.at)
+    test.last_match_at = max(test.last_match_at or came.at, came.at)
+    test.per_hour[came.at.replace(minute=0, second=0, microsecond=0)] += 1
+    if len(test.matches) < MOST_MATCHES:
+        test.matches.append(came.event.id)
