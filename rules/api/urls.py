@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from rules.api.tracing import TraceViewSet
 from rules.api.views import AlertViewSet, EventViewSet, RuleTypeViewSet, RuleViewSet, SourceTypeViewSet, SourceViewSet
 from rules.sources.http import events_view
 
@@ -17,4 +18,5 @@ urlpatterns = [
     *router.urls,
     path("events", events_view(EventViewSet.as_view({"get": "list"}))),
     path("events/<int:id>", EventViewSet.as_view({"get": "retrieve"}, detail=True)),
+    path("events/<int:id>/trace", TraceViewSet.as_view({"get": "trace"}, detail=True)),
 ]

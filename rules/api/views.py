@@ -1,5 +1,7 @@
 """Rules, sources, their types, and events."""
 
+from typing import ClassVar
+
 from django.db.models import Prefetch, QuerySet, Value
 from django.utils import timezone
 from django_filters import CharFilter, ChoiceFilter, FilterSet, UUIDFilter
@@ -12,6 +14,7 @@ from rules.api.serializers import (
     SourceSerializer,
     SourceTypeSerializer,
 )
+from rules.api.tracing import TracingRules
 from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_rule, delete_source, update_rule, update_source
 from rules.services.source_status import LIVE_FOR
@@ -33,7 +36,7 @@ class RuleFilter(NamedFilter):
         return rows.filter(Holds("tags", Value(value)))
 
 
-class RuleViewSet(ObjectViewSet[Rule]):
+class RuleViewSet(TracingRules, ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
     queryset = Rule.objects.select_related("last_run").prefetch_related(
@@ -41,6 +44,9 @@ class RuleViewSet(ObjectViewSet[Rule]):
     )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
+    abilities: ClassVar = TracingRules.tracing
+    summaries: ClassVar = TracingRules.tracing_summaries
+    repeatable = frozenset(TracingRules.tracing)
 
     def perform_destroy(self, instance: Rule) -> None:
         delete_rule(instance)

@@ -30,7 +30,9 @@ MOST_DELIVERIES: Final = 100
 _MOST_BATCHES: Final = 5_000  # of events that wait, which are looked through
 # A batch is made in the transaction of its events, whose clock may stand still meanwhile.
 _BATCH_NEAR: Final = timedelta(minutes=1)
-_CAUSE: Final = re.compile(r"deliveries/(?P<webhook_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|events/(?P<key>[0-9]{1,18})")
+_CAUSE: Final = re.compile(
+    r"deliveries/(?P<webhook_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|events/(?P<key>[0-9]{1,18})"
+)
 
 
 @dataclass(frozen=True, slots=True)
