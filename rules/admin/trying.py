@@ -20,8 +20,8 @@ from rules.tracing import reading
 from rules.tracing.backtest import MOST_HOURS, Backtest, CannotReplay, backtest_rule
 from rules.tracing.explain import Clock
 from rules.tracing.places import TooBusy
+from rules.tracing.replay import ReplayedAlert
 from rules.tracing.trial import SECONDS, Sending, Tried, explainer_of, try_rule
-from rules.types.registry import get_type
 from spaces import strict_json
 from spaces.admin.base import NumberInput
 from spaces.admin.json_fields import CodeArea, TextField
@@ -153,14 +153,19 @@ def _outcome(
 
 
 def _try(space: Space, draft: Draft, given: dict[str, Any]) -> dict[str, Any]:
-    if get_type(draft.rule.type).is_scheduled:
-        return {"run": try_rule(draft, []).run}
-    if given["try_events"]:
+    explainer = explainer_of(draft.rule)
+    samples: list[reading.Sample] = []
+    if explainer.looks_at_events and given["try_events"]:
         samples = reading.pasted(space, given["try_events"])
-    else:
-        samples = reading.latest(space, explainer_of(draft.rule).watch, given["try_last"] or 5, Clock(SECONDS))
+    elif explainer.looks_at_events:
+        samples = reading.latest(space, explainer.watch, given["try_last"] or 5, Clock(SECONDS))
     trial = try_rule(draft, samples)
-    return {"tried": [_shown(tried) for tried in trial.events], "left_out": trial.left_out, "has_tried": True}
+    return {
+        "has_tried": explainer.looks_at_events,
+        "tried": [_shown(tried) for tried in trial.events],
+        "left_out": trial.left_out,
+        "run": trial.run,
+    }
 
 
 def _shown(tried: Tried) -> dict[str, Any]:
@@ -195,6 +200,7 @@ def _backtest(space: Space, draft: Draft, given: dict[str, Any]) -> dict[str, An
         *([("First match", _time(test.first_match_at))] if test.first_match_at else []),
         *([("Last match", _time(test.last_match_at))] if test.last_match_at else []),
         *([("Went wrong", f"{test.failed:,}: {test.first_failure}")] if test.failed else []),
+        *_facts_of_runs(test),
         *((f"Deliveries of {action}", f"{count:,}") for action, count in test.deliveries.items()),
     ]
     hours = {"headers": ["Hour", "Matched"], "rows": [[_time(at), f"{n:,}"] for at, n in sorted(test.per_hour.items())]}
@@ -203,14 +209,32 @@ def _backtest(space: Space, draft: Draft, given: dict[str, Any]) -> dict[str, An
         "cap": _cap(test),
         "facts": facts,
         "hours": hours,
+        "alerts": [_alert(alert) for alert in test.runs.alerts] if test.runs else [],
         "matches": [page_link("rules.event", key, f"Event {key}") for key in test.matches],
         "near": [(page_link("rules.event", near.id, f"Event {near.id}"), near.part) for near in test.near_misses],
     }
 
 
+def _facts_of_runs(test: Backtest) -> list[tuple[str, str]]:
+    if test.runs is None:
+        return []
+    facts = [
+        ("Until", _time(test.until)),
+        ("Runs", f"{test.runs.count:,}"),
+        ("Alerts opened", f"{test.runs.opened:,}"),
+        ("Alerts recovered", f"{test.runs.recovered:,}"),
+    ]
+    return [*facts, ("A run failed", test.runs.failure)] if test.runs.failure else facts
+
+
+def _alert(alert: ReplayedAlert) -> str:
+    ended = f"until {_time(alert.ended_at)}" if alert.ended_at else "and open still"
+    return f"{alert.key} ({alert.group}) from {_time(alert.opened_at)} {ended}"
+
+
 def _cap(test: Backtest) -> str:
     said = {"events": "So many events are looked at and no more", "time": "The time for one backtest is over"}
-    return f"{said[test.capped_by]}: earlier ones are not counted." if test.capped_by else ""
+    return f"{said[test.capped_by]}: the rest is not counted." if test.capped_by else ""
 
 
 def _time(at: Any) -> str:

@@ -205,9 +205,10 @@ class TraceViewSet(SpaceScoped[Event]):
 def _samples(space: Space, draft: Draft, given: dict[str, Any]) -> list[reading.Sample]:
     """Return the events that the request names, in the one way that it uses."""
     ways = [name for name in ("events", "event_ids", "last") if name in given]
-    if get_type(draft.rule.type).is_scheduled:
-        if ways:
-            raise reject(f"/{ways[0]}", "A rule that runs by itself takes no events: leave it out.")
+    explainer = explainer_of(draft.rule)
+    if ways and not explainer.looks_at_events:
+        raise reject(f"/{ways[0]}", "The rule looks at no single events: leave it out.")
+    if get_type(draft.rule.type).is_scheduled and not ways:
         return []
     if len(ways) != 1:
         raise reject("", "Give one of events, event_ids and last.")
@@ -215,4 +216,4 @@ def _samples(space: Space, draft: Draft, given: dict[str, Any]) -> list[reading.
         return reading.pasted(space, given["events"])
     if "event_ids" in given:
         return reading.stored(space, given["event_ids"])
-    return reading.latest(space, explainer_of(draft.rule).watch, given["last"], Clock(SECONDS))
+    return reading.latest(space, explainer.watch, given["last"], Clock(SECONDS))

@@ -140,14 +140,33 @@ class NearMissSerializer(serializers.Serializer[Any]):
     part = PartSerializer()
 
 
+class ReplayedAlertSerializer(serializers.Serializer[Any]):
+    """An alert that would have been."""
+
+    key = Text()
+    group = Text()
+    opened_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="Null where it was open at the end.")
+
+
+class ReplayedRunsSerializer(serializers.Serializer[Any]):
+    """What the runs of a rule that runs by itself would have come to."""
+
+    count = Whole(help_text="How many runs there would have been.")
+    opened = Whole(help_text="Alerts that they would have opened.")
+    recovered = Whole()
+    alerts = ReplayedAlertSerializer(many=True, help_text="At most 20, the newest first.")
+    failure = Text(allow_blank=True, help_text="What ended the runs before their time.")
+
+
 class BacktestSerializer(serializers.Serializer[Any]):
     """What the rule would have made of past events."""
 
     since = serializers.DateTimeField()
-    until = serializers.DateTimeField()
+    until = serializers.DateTimeField(help_text="Of a rule that runs by itself: where its runs ended.")
     reached = serializers.DateTimeField(help_text="How far back the events were looked at.")
     capped_by = serializers.ChoiceField(
-        ["", "events", "time"], help_text="What ended it before `since` was reached; empty where it was."
+        ["", "events", "time"], help_text="What ended it before all of that time was covered; empty: nothing."
     )
     looked_at = Whole(help_text="Events of the types, sources and subjects that the rule watches.")
     matched = Whole()
@@ -157,8 +176,9 @@ class BacktestSerializer(serializers.Serializer[Any]):
     last_match_at = serializers.DateTimeField(allow_null=True)
     per_hour = serializers.SerializerMethodField(help_text="The hours that had matches, the oldest first.")
     deliveries = serializers.SerializerMethodField()
-    matches = serializers.ListField(child=Whole(), help_text="Keys of at most 10 events that matched, the newest.")
+    matches = serializers.ListField(child=Whole(), help_text="Keys of at most 10 events that matched.")
     near_misses = NearMissSerializer(many=True, help_text="At most 5.")
+    runs = ReplayedRunsSerializer(allow_null=True, help_text="Of a rule that runs by itself; else null.")
 
     @extend_schema_field(HourSerializer(many=True))
     def get_per_hour(self, test: Backtest) -> Any:

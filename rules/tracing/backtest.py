@@ -5,20 +5,23 @@ seconds are over; where it ended is said.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from itertools import tee
+from typing import Any, Final, Literal
 
 from actions.engine.clock import database_time
-from rules.conditions import MATCHED, bind
+from rules.conditions import MATCHED, Condition, bind
 from rules.models import Event
 from rules.services.retention import first_key
 from rules.services.rules import Draft
 from rules.tracing.explain import Clock, Explainer, Part
 from rules.tracing.places import place
-from rules.tracing.reading import Came, newest_first
+from rules.tracing.reading import Came, newest_first, oldest_first
+from rules.tracing.replay import Replayer, Runs, moments
 from rules.tracing.trial import explainer_of
+from rules.types.base import Past, RunFailed, ScheduledRuleType, Watch
 from rules.types.registry import get_type
 from spaces.models import Space
 from spaces.validation import reject
@@ -48,6 +51,7 @@ class Backtest:
     ``reached`` is how far back they were looked at: later than ``since`` where ``capped_by`` says what ended it first.
     ``looked_at`` counts those of the types, sources and subjects that it watches, ``failed`` those for which the
     condition went wrong in another way than for want of a field. ``per_hour`` has the hours that had matches.
+    ``runs`` is of a rule that runs by itself: its runs go forward, and ``until`` is where they were capped.
     """
 
     since: datetime
@@ -64,6 +68,7 @@ class Backtest:
     deliveries: Mapping[str, int] = field(default_factory=dict)
     matches: list[int] = field(default_factory=list)
     near_misses: list[NearMiss] = field(default_factory=list)
+    runs: Runs | None = None
 
 
 class CannotReplay(Exception):
@@ -77,25 +82,31 @@ def backtest_rule(space: Space, draft: Draft, hours: int) -> Backtest:
     """
     if not 1 <= hours <= MOST_HOURS:
         raise reject("/hours", f"Use a whole number from 1 to {MOST_HOURS}.")
-    if get_type(draft.rule.type).is_scheduled:
+    rule_type = get_type(draft.rule.type)
+    params = rule_type.params_model.model_validate(draft.rule.params)
+    replayed = rule_type.replayed(params) if isinstance(rule_type, ScheduledRuleType) else None
+    if rule_type.is_scheduled and replayed is None:
         raise CannotReplay(
-            f"Rules of the type {draft.rule.type} cannot be run over the past: they look at what is so when they run, "
+            f"Rules of the type {rule_type.id} cannot be run over the past: they look at what is so when they run, "
             "and that was not kept. Try the rule instead: that runs it once."
         )
     with place():
-        return _replay(space, draft, hours)
+        now = database_time()
+        hours = min(hours, space.retention_days * 24) if space.retention_days else hours
+        test = Backtest(since=now - timedelta(hours=hours), until=now, reached=now)
+        if replayed is None:
+            _look_through(space, draft, test)
+        else:
+            _run_through(draft, test, rule_type, params, replayed)
+        return test
 
 
-def _replay(space: Space, draft: Draft, hours: int) -> Backtest:
-    now = database_time()
-    if space.retention_days:
-        hours = min(hours, space.retention_days * 24)
-    since = now - timedelta(hours=hours)
-    test = Backtest(since=since, until=now, reached=since)
+def _look_through(space: Space, draft: Draft, test: Backtest) -> None:
+    """Look at each event, from the newest back."""
     clock = Clock(SECONDS)
     explainer = explainer_of(draft.rule)
     examined = 0
-    for came in newest_first(space.pk, explainer.watch, clock, (first_key(Event, "received_at", since), since)):
+    for came in newest_first(space.pk, explainer.watch, clock, _start(test)):
         if test.looked_at == MOST_EVENTS:
             test.capped_by = "events"
             break
@@ -106,9 +117,47 @@ def _replay(space: Space, draft: Draft, hours: int) -> Backtest:
         if clock.is_over:
             test.capped_by = "time"
         else:
-            test.reached = since
+            test.reached = test.since
     test.deliveries = {link.action.public_id: test.matched if link.action.enabled else 0 for link in draft.links}
-    return test
+
+
+def _run_through(draft: Draft, test: Backtest, rule_type: Any, params: Any, watch: Watch) -> None:
+    """Run the rule again and again, from the beginning on: ``until`` is where that ended."""
+    clock = Clock(SECONDS)
+    replayer = Replayer(draft)
+    test.runs, test.reached = replayer.runs, test.since
+    runs, again = tee(moments(test.since, test.until, draft.rule.interval or rule_type.usual_interval))
+    past = Past(test.since, runs, _met(draft, test, watch, clock))
+    try:
+        for moment, report in zip(again, rule_type.replay(params, past), strict=False):
+            if clock.is_over and not test.capped_by:
+                test.capped_by = "time"
+            if test.capped_by:
+                test.until = moment
+                break
+            replayer.take_in(report, moment)
+    except RunFailed as error:
+        replayer.runs.failure = str(error)
+    test.deliveries = dict(replayer.deliveries)
+
+
+def _met(draft: Draft, test: Backtest, watch: Watch, clock: Clock) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+    """Yield the events that meet the rule's condition; past the bounds none, and the test is capped."""
+    condition = Condition(draft.rule.condition) if draft.rule.condition else None
+    for came in oldest_first(draft.rule.space_id, watch, _start(test), clock):
+        if test.looked_at == MOST_EVENTS:
+            test.capped_by = "events"
+            return
+        test.looked_at += 1
+        if condition is None or condition.evaluate(bind(came.event.envelope)).matched:
+            _count_match(test, came)
+            yield came.at, came.event.envelope
+    if clock.is_over:
+        test.capped_by = "time"
+
+
+def _start(test: Backtest) -> tuple[int, datetime]:
+    return first_key(Event, "received_at", test.since), test.since
 
 
 def _look_at(test: Backtest, explainer: Explainer, came: Came, clock: Clock, may_examine: bool) -> bool:

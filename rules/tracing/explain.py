@@ -14,7 +14,7 @@ import orjson
 from rules.condition_text import Path, Token, paths_of, tokens_of
 from rules.conditions import MATCHED, Bound, Condition
 from rules.evaluation.guards import Guards, guards_of, value_at
-from rules.types.base import Watch
+from rules.types.base import NOTHING, Watch
 
 MAX_PARTS: Final = 20
 MAX_VALUES: Final = 8  # of one part
@@ -90,6 +90,11 @@ class Explainer:
         self._guards: Guards = guards_of(condition)
         self._parts: list[tuple[str, str, Condition, list[Path]]] | None = None
         self._left_out = 0
+
+    @property
+    def looks_at_events(self) -> bool:
+        """Whether there are events that it looks at one by one."""
+        return self.watch is not NOTHING
 
     def explain(self, bound: Bound, clock: Clock) -> Verdict:
         """Return whether the rule matches the event, and why. Once the time is over, parts are not evaluated."""

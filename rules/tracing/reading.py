@@ -99,14 +99,31 @@ def newest_first(
         span = _LEAST_SPAN if is_full else min(_MOST_SPAN, span * 2)
 
 
-def _times(space_id: int, watch: Watch, low: int, high: int, since: datetime | None) -> dict[int, datetime]:
-    """Return when the newest events of a range of keys were received, by key."""
+def oldest_first(space_id: int, watch: Watch, since: tuple[int, datetime], clock: Clock) -> Iterator[Came]:
+    """Yield the same the other way round, up to the newest event that there is at the beginning."""
+    low, end = since[0], (Event.objects.aggregate(last=Max("pk"))["last"] or 0) + 1
+    span = _LEAST_SPAN
+    while low < end and not clock.is_over:
+        high = min(end, low + span)
+        times = _times(space_id, watch, low, high, since[1], order="ASC")
+        for event in read_events(list(times)) if times else []:
+            if watch.covers_subject(event.envelope.get("subject", "")):
+                yield Came(event, times[event.id])
+        is_full = len(times) == _AT_ONCE
+        low = max(times) + 1 if is_full else high
+        span = _LEAST_SPAN if is_full else min(_MOST_SPAN, span * 2)
+
+
+def _times(
+    space_id: int, watch: Watch, low: int, high: int, since: datetime | None, order: str = "DESC"
+) -> dict[int, datetime]:
+    """Return when the first events of a range of keys, in this order, were received, by key."""
     where, values = covered_by(space_id, watch.event_types, watch.sources)
     later = "" if since is None else " AND received_at >= %s"
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, received_at FROM {_TABLE} WHERE id >= %s AND id < %s AND {where}{later} "  # noqa: S608  made of constants
-            "ORDER BY id DESC LIMIT %s",
+            f"ORDER BY id {order} LIMIT %s",
             [low, high, *values, *([connection.ops.adapt_datetimefield_value(since)] if since else []), _AT_ONCE],
         )
         return {key: _time(at) for key, at in cursor.fetchall()}

@@ -22,9 +22,9 @@ from rules.incoming import MAX_HOPS
 from rules.models import Event, EventBatch, Rule
 from rules.tracing.explain import Clock, Verdict
 from rules.tracing.trial import explainer_of
-from rules.types.registry import UnknownRuleType, get_type
+from rules.types.registry import UnknownRuleType
 
-SECONDS: Final = 3.0
+SECONDS: Final = 5.0
 MOST_RULES: Final = 100
 MOST_DELIVERIES: Final = 100
 _MOST_BATCHES: Final = 5_000  # of events that wait, which are looked through
@@ -83,7 +83,6 @@ def trace_event(event: Event, rule_id: str = "") -> Trace:
 
     Raises Rule.DoesNotExist for an unknown ID.
     """
-    clock = Clock(SECONDS)
     (stored,) = read_events([event.pk])
     rules = rule_sets.of({event.space_id})[event.space_id]
     looked = [each.public_id for each in rules.candidates(stored.envelope)]
@@ -97,7 +96,7 @@ def trace_event(event: Event, rule_id: str = "") -> Trace:
     return Trace(
         event=event,
         is_waiting=_is_waiting(event),
-        rules=list(_traced(event, stored, wanted[:MOST_RULES], by_rule, clock, named=rule_id)),
+        rules=list(_traced(event, stored, wanted[:MOST_RULES], by_rule, Clock(SECONDS), named=rule_id)),
         left_out=max(0, len(wanted) - MOST_RULES),
         did_not_look=max(0, enabled - len(looked)),
         deliveries=deliveries,
@@ -125,24 +124,18 @@ def _traced(
             yield TracedRule(public_id, public_id, None, "The rule was deleted.", deliveries=made)
             continue
         changed = rule.updated_at > event.received_at
-        verdict, note = None, _note(rule)
+        verdict, note = None, "" if rule.enabled else "The rule is disabled."
         try:
-            is_asked = not get_type(rule.type).is_scheduled
-            if is_asked and clock.is_over:
+            explainer = explainer_of(rule)
+            if not explainer.looks_at_events:
+                note = "The rule runs by itself, and looks at no single event."
+            elif clock.is_over:
                 note = "The time for explanations is over."
-            elif is_asked:
-                verdict = explainer_of(rule).explain(bound, clock)
+            else:
+                verdict = explainer.explain(bound, clock)
         except (UnknownRuleType, ValueError) as error:
             note = f"The rule cannot run: {error}"
         yield TracedRule(public_id, rule.name, verdict, note, changed, made)
-
-
-def _note(rule: Rule) -> str:
-    if not rule.enabled:
-        return "The rule is disabled."
-    if rule.interval is not None:
-        return "The rule runs by itself, and looks at no single event."
-    return ""
 
 
 def _deliveries(event: Event) -> QuerySet[Any]:

@@ -58,7 +58,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the rule makes of the events, or, where it runs by itself, of one run.
+    """What the rule makes of the events and, where it runs by itself, what one run comes to.
 
     ``left_out`` is how many events there was no time for.
     """
@@ -80,14 +80,14 @@ class _Message:
 def try_rule(draft: Draft, samples: Sequence[Sample]) -> Trial:
     """Return what the rule would do with the events, within some seconds; raise TooBusy.
 
-    A rule that runs by itself is run once, as if it had just been enabled; it takes no events.
+    A rule that runs by itself is also run once, as if it had just been enabled; no event makes it send anything.
     """
-    if get_type(draft.rule.type).is_scheduled:
-        return Trial(run=dry_run(draft))
+    is_scheduled = get_type(draft.rule.type).is_scheduled
+    run = dry_run(draft) if is_scheduled else None
     with place():
         clock = Clock(SECONDS)
         explainer = explainer_of(draft.rule)
-        messages = list(_messages(draft))
+        messages = [] if is_scheduled else list(_messages(draft))
         tried: list[Tried] = []
         for sample in samples:
             if clock.is_over:
@@ -95,7 +95,7 @@ def try_rule(draft: Draft, samples: Sequence[Sample]) -> Trial:
             verdict = explainer.explain(bind(sample.envelope), clock)
             sendings = [_send(draft.rule, each, sample, clock) for each in messages] if verdict.matched else []
             tried.append(Tried(sample, verdict, sendings))
-        return Trial(tried, len(samples) - len(tried))
+        return Trial(tried, len(samples) - len(tried), run)
 
 
 def explainer_of(rule: Rule) -> Explainer:

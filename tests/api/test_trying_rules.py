@@ -201,6 +201,30 @@ def test_a_backtest_reads_in_steps_and_says_where_it_was_capped(
     assert (late["looked_at"], late["capped_by"]) == (0, "time")
 
 
+def test_a_backtest_of_absence_runs_over_the_events_that_came(api: Api, space: Space, action: Action) -> None:
+    now = timezone.now()
+    for minutes in (*range(59, 40, -1), *range(20, 0, -1)):
+        for site in ("north", "south", *(["west"] if minutes == 50 else [])):
+            stored_reading(space, 1, data={"site": site}, received_at=now - timedelta(minutes=minutes))
+    params = {"event_types": ["sensor.*"], "seconds": 300, "group_by": ["data.site"]}
+    links = ["tell", {"id": "tell", "group": "recovered"}]
+    rule = {"rule_type_id": "absence", "params": params, "interval": 60, "actions": links}
+    answer = api.post("rules/_backtest", {"rule": rule, "hours": 1})
+    assert answer.status == 200, answer.text
+    runs = answer.body["runs"]
+    assert (runs["count"], runs["opened"], runs["recovered"], answer.body["looked_at"]) == (60, 3, 2, 79)
+    assert {(each["key"], each["ended_at"] is None) for each in runs["alerts"]} == {
+        ("north", False),
+        ("south", False),
+        ("west", True),
+    }
+    assert answer.body["deliveries"] == [{"action": "tell", "deliveries": 5}]
+    each = {**rule, "actions": [{"id": "tell", "frequency": "each"}]}
+    assert 70 < api.post("rules/_backtest", {"rule": each, "hours": 1}).body["deliveries"][0]["deliveries"] < 85
+    at_most = {**rule, "actions": [{"id": "tell", "frequency": "interval", "throttle": 600}]}
+    assert 3 < api.post("rules/_backtest", {"rule": at_most, "hours": 1}).body["deliveries"][0]["deliveries"] < 12
+
+
 @pytest.mark.parametrize("hours", [0, 169])
 def test_a_backtest_goes_back_a_week_at_most(api: Api, hours: int) -> None:
     assert api.post("rules/_backtest", {"rule": {}, "hours": hours}).places == ["/hours"]

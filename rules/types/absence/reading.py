@@ -67,13 +67,17 @@ def _field(field: str) -> Part:
     return "data -> %s", ["$" + "".join(f'."{name}"' for name in names)]
 
 
+def text_of(value: Any) -> str:
+    """Return a field's value as the text that stands for it in a group's name; "" for one that makes no group."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _text(part: str | None, field: str) -> str:
     if part is None or field in _COLUMNS:
         return part or ""
-    value = orjson.loads(part)
-    if value is None or isinstance(value, dict | list):
-        return ""
-    return value if isinstance(value, str) else part
+    return text_of(orjson.loads(part))
 
 
 def _time(value: Any) -> datetime:
