@@ -17,11 +17,15 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """``event``, ``rule`` and ``alert`` as templates see them; a rule that was deleted has its id for a name."""
+    """``event``, ``rule``, ``alert`` and ``alerts`` as templates see them.
+
+    A rule that was deleted has its id for a name.
+    """
 
     event: dict[str, Any]
     rule: dict[str, str]
     alert: dict[str, Any] | None = None
+    alerts: dict[str, Any] | None = None
 
 
 class Source(Protocol):

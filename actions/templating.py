@@ -50,6 +50,7 @@ VARIABLES: Final = {
     "space": "The space of them all.",
     "failure": "Why another action's delivery died, where this action is its fallback; else null.",
     "alert": "The alert, where the event is a change of one (key, group, state, since, value, ...); else null.",
+    "alerts": "The new, ongoing, recovered and all alerts, where the event is a summary of them; else null.",
 }
 MAX_PARAMS: Final = 256 * 1024  # bytes of what an action says itself
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.

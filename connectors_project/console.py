@@ -15,6 +15,7 @@ _PAGES = {
         ("Sources", "rules.source", "input"),
         ("Actions", "actions.action", "send"),
         ("Rules", "rules.rule", "rule"),
+        ("Maintenance windows", "rules.maintenancewindow", "engineering"),
     ],
     "Observe": [
         ("Alerts", "rules.alert", "notifications_active"),

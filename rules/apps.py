@@ -10,8 +10,9 @@ class RulesConfig(AppConfig):
         from connectors.transfer.kinds import register
         from rules import receivers  # noqa: F401  connects them
         from rules.services.occasions import RuleOccasions
-        from rules.transfer import RuleKind, SourceKind
+        from rules.transfer import RuleKind, SourceKind, WindowKind
 
         register(RuleKind())
         register(SourceKind())
+        register(WindowKind())
         occasions.register(RuleOccasions())

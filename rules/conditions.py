@@ -21,8 +21,9 @@ from cel_expr_python.ext import ext_math, ext_optional
 from rules.condition_functions import BY_NAME, FUNCTIONS, Function, begin
 from rules.condition_messages import ConditionError, compile_error, explain, sentence, type_names
 from rules.condition_text import Token, called, paths_of, position, tokens_of
+from spaces.validation import reject
 
-__all__ = ["Bound", "Condition", "ConditionError", "Match", "bind", "compile_condition"]
+__all__ = ["Bound", "Condition", "ConditionError", "Match", "bind", "clean_condition", "compile_condition"]
 
 MAX_LENGTH = 4096
 # Ten thousand rounds of a loop, the library's budget, times what 1,000 characters can build, is some 100 MB.
@@ -218,6 +219,15 @@ def compile_condition(text: str) -> Condition:
     _check_size(tokens, text)
     _check_literals(tokens, text)
     return Condition(text)
+
+
+def clean_condition(text: str, pointer: str = "/condition") -> str:
+    """Return a condition as it is stored, "" where it is blank; raise InvalidInput with the place of the fault."""
+    try:
+        compile_condition(text)
+    except ConditionError as error:
+        raise reject(pointer, f"line {error.line}, column {error.column}: {error.message}") from None
+    return text if text.strip() else ""
 
 
 _LOOPS = {"all", "exists", "exists_one"}

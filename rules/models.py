@@ -204,6 +204,10 @@ class Rule(models.Model):
     flapping_threshold = models.PositiveSmallIntegerField(
         default=4, help_text="Changes from which on it is flapping: held active until they are fewer. 0: never."
     )
+    muted = models.BooleanField(default=False, db_default=False, help_text="Whether nobody hears of it, until unmuted.")
+    snoozes = models.JSONField(
+        default=list, blank=True, help_text="Times in which nobody hears of it, as rules.silences.schedule has them."
+    )
     actions = models.ManyToManyField(Action, through="RuleAction", related_name="rules")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -218,11 +222,12 @@ class Rule(models.Model):
 
 
 class Frequency(models.TextChoices):
-    """How often an alert that stays active is told of."""
+    """How often an alert that stays active is told of, or that one message tells of all alerts together."""
 
     EACH = "each", "Each run"
     CHANGE = "change", "On change"
     INTERVAL = "interval", "At most every N seconds"
+    SUMMARY = "summary", "All alerts in one message"
 
 
 class RuleAction(models.Model):
@@ -234,7 +239,16 @@ class RuleAction(models.Model):
         max_length=MAX_GROUP, blank=True, default="", help_text="Of the alert; empty: any but recovered."
     )
     frequency = models.CharField(max_length=10, choices=Frequency, default=Frequency.CHANGE)
-    throttle = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds, where the frequency is interval.")
+    throttle = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds, where the frequency is interval, or summary."
+    )
+    condition = models.TextField(blank=True, default="", db_default="", help_text="CEL over the event; empty: all.")
+    time_frame = models.JSONField(
+        null=True, blank=True, help_text="When it may be told, as rules.time_frames has it; null: at all times."
+    )
+    gathered = models.JSONField(
+        default=dict, editable=False, help_text="What the next summary tells, as rules.alerts.summaries has it."
+    )
 
     class Meta:
         ordering = ["id"]
@@ -307,6 +321,15 @@ class Alert(models.Model):
     changes = models.JSONField(default=list, help_text="Numbers of the runs, within the look-back, that changed it.")
     changed_in = models.PositiveBigIntegerField(default=0, help_text="Number of the last such run.")
     told = models.JSONField(default=dict, help_text="When actions that wait between messages were last told, by key.")
+    acknowledged_at = models.DateTimeField(null=True, help_text="Since when somebody sees to it.")
+    acknowledged_by = models.CharField(max_length=255, blank=True, default="", db_default="")
+    acknowledgement_note = models.TextField(blank=True, default="", db_default="")
+    held_back = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="The change that a silence kept from all."
+    )
+    held_back_by = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="The cause of that silence."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -327,8 +350,51 @@ class Alert(models.Model):
         return f"{self.key} {self.state}"
 
 
+class AlertMute(models.Model):
+    """That nobody hears of the alerts of one key of a rule. It outlives each of them."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="alert_mutes")
+    key = models.CharField(max_length=MAX_ALERT_KEY)
+    muted_at = models.DateTimeField(db_default=Now())
+    muted_by = models.CharField(max_length=255)
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [models.UniqueConstraint(fields=["rule", "key"], name="alert_mute_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of rule {self.rule_id}"
+
+
+class MaintenanceWindow(models.Model):
+    """When nobody hears of what rules of a space find. Written only by rules.services."""
+
+    public_id = models.CharField("ID", max_length=MAX_LENGTH, validators=[validate_public_id])
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="maintenance_windows")
+    name = models.CharField(max_length=200)
+    enabled = models.BooleanField(default=True)
+    schedule = models.JSONField(help_text="When it is open, as rules.silences.schedule has it.")
+    condition = models.TextField(blank=True, default="", help_text="CEL over the event; empty: all events.")
+    rules = models.JSONField(default=list, blank=True, help_text="IDs of the rules that it is about.")
+    tags = models.JSONField(default=list, blank=True, help_text="Tags of the rules that it is about.")
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["space", "public_id"], name="maintenance_window_public_id_in_space")
+        ]
+        indexes = [models.Index(fields=["space", "name", "id"], name="maintenance_window_by_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 keep_where_it_is(Source)
 keep_in_same_space(Source, "space", "connector")
 keep_where_it_is(Rule)
 keep_in_same_space(RuleAction, "rule", "action")
 keep_where_it_is(Alert)
+keep_where_it_is(MaintenanceWindow)

@@ -10,8 +10,8 @@ from actions.models import Action
 from connectors.models import Connector
 from connectors.transfer.kinds import Kind, ObjectDocument, Reference, Resolve
 from rules.links import Link
-from rules.models import Frequency, Rule, RuleAction, Source
-from rules.services import sources
+from rules.models import Frequency, MaintenanceWindow, Rule, RuleAction, Source
+from rules.services import sources, windows
 from rules.services.rules import create_rule, described, update_rule
 from spaces.models import Space
 from spaces.validation import extend, reject
@@ -41,6 +41,8 @@ class RuleDocument(ObjectDocument):
     delay: int = 1
     flapping_look_back: int = 20
     flapping_threshold: int = 4
+    mute_all: bool = False
+    snooze_schedule: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class RuleKind(Kind[Rule, RuleDocument]):
@@ -49,7 +51,7 @@ class RuleKind(Kind[Rule, RuleDocument]):
     id = "rule"
     row_model = Rule
     document_model = RuleDocument
-    shown_as = {"type": "rule_type_id"}
+    shown_as = {"type": "rule_type_id", "muted": "mute_all", "snoozes": "snooze_schedule"}
 
     def rows(self, space: Space) -> QuerySet[Rule]:
         links = Prefetch("links", RuleAction.objects.select_related("action"))
@@ -77,6 +79,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
             delay=document.delay,
             flapping_look_back=document.flapping_look_back,
             flapping_threshold=document.flapping_threshold,
+            muted=document.mute_all,
+            snoozes=document.snooze_schedule,
         )
 
     def overwrite(self, row: Rule, document: RuleDocument, resolve: Resolve) -> Rule:
@@ -94,6 +98,8 @@ class RuleKind(Kind[Rule, RuleDocument]):
             delay=document.delay,
             flapping_look_back=document.flapping_look_back,
             flapping_threshold=document.flapping_threshold,
+            muted=document.mute_all,
+            snoozes=document.snooze_schedule,
         )
 
 
@@ -104,6 +110,55 @@ def _links(document: RuleDocument, resolve: Resolve) -> list[Link]:
         action: Action = resolve("action", said.id, extend("/actions", at))
         links.append(Link(action, said.group, said.frequency, said.throttle))
     return links
+
+
+class WindowDocument(ObjectDocument):
+    """A maintenance window; ``rules`` are IDs."""
+
+    enabled: bool = True
+    schedule: dict[str, Any]
+    condition: str = ""
+    rules: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
+
+
+class WindowKind(Kind[MaintenanceWindow, WindowDocument]):
+    """Maintenance windows of a space."""
+
+    id = "maintenance_window"
+    row_model = MaintenanceWindow
+    document_model = WindowDocument
+
+    def rows(self, space: Space) -> QuerySet[MaintenanceWindow]:
+        return MaintenanceWindow.objects.filter(space=space)
+
+    def describe(self, row: MaintenanceWindow) -> dict[str, Any]:
+        # What was deleted would keep the file from being imported.
+        known = set(
+            Rule.objects.filter(space=row.space_id, public_id__in=row.rules).values_list("public_id", flat=True)
+        )
+        return {**windows.described(row), "rules": [rule for rule in row.rules if rule in known]}
+
+    def references(self, document: Mapping[str, Any]) -> list[Reference]:
+        return [Reference("rule", rule) for rule in document["rules"]]
+
+    def create(self, space: Space, document: WindowDocument, public_id: str | None, resolve: Resolve) -> Any:
+        return windows.create_window(space, public_id=public_id, **_of_window(document, resolve))
+
+    def overwrite(self, row: MaintenanceWindow, document: WindowDocument, resolve: Resolve) -> Any:
+        return windows.update_window(row, **_of_window(document, resolve))
+
+
+def _of_window(document: WindowDocument, resolve: Resolve) -> windows.WindowChanges:
+    rules = [resolve("rule", rule, extend("/rules", at)) for at, rule in enumerate(document.rules)]
+    return {
+        "name": document.name,
+        "enabled": document.enabled,
+        "schedule": document.schedule,
+        "condition": document.condition,
+        "rules": [rule.public_id for rule in rules],
+        "tags": document.tags,
+    }
 
 
 class SourceDocument(ObjectDocument):

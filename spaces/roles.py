@@ -34,9 +34,11 @@ class Role(models.TextChoices):
 
 MEANINGS: Final[Mapping[Ability, str]] = {
     Ability.INGEST: "send events",
-    Ability.READ: "see connectors, sources, actions, rules, events, deliveries and the event log, and export",
-    Ability.OPERATE: "test and execute connectors, reconnect them, replay and cancel deliveries, mute rules",
-    Ability.EDIT: "create, change, try, delete, enable and import connectors, sources, actions and rules",
+    Ability.READ: "see connectors, sources, actions, rules, alerts, events, deliveries and the event log, and export",
+    Ability.OPERATE: "test and execute connectors, reconnect them, replay and cancel deliveries, "
+    "mute and snooze rules, acknowledge and mute alerts",
+    Ability.EDIT: "create, change, try, delete, enable and import connectors, sources, actions, rules, "
+    "maintenance windows",
     Ability.ADMINISTER: "change the space's settings, its members and keys, and read its audit log",
 }
 ABILITIES: Final[Mapping[Role, frozenset[Ability]]] = {

@@ -8,8 +8,9 @@ from actions.models import Action
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector
-from rules.models import Rule, Source
+from rules.models import MaintenanceWindow, Rule, Source
 from rules.services import create_rule, create_source
+from rules.services.windows import create_window
 from spaces.models import Space
 from spaces.services import create_space
 
@@ -74,7 +75,7 @@ def make_rule(
     params: dict[str, Any] | None = None,
     name: str | None = None,
     condition: str = "",
-    actions: Iterable[Action] = (),
+    actions: Iterable[Action | Link] = (),
     **rest: Any,
 ) -> Rule:
     """Make an event rule; without ``params`` and ``condition``, it matches every event."""
@@ -111,3 +112,9 @@ def make_source(
         params=params or {"topics": ["orders"]},
         **rest,
     )
+
+
+def make_window(space: Space, **rest: Any) -> MaintenanceWindow:
+    """Make a maintenance window of the whole space that is over."""
+    schedule = {"start": "2026-01-04T01:00:00Z", "duration": 3600}
+    return create_window(space, **{"name": f"Window {next(_numbers)}", "schedule": schedule} | rest)

@@ -25,6 +25,7 @@ STATE_LABELS = {
     Delivery.State.LEASED.value: "warning",
     Delivery.State.DELIVERED.value: "success",
     Delivery.State.DEAD.value: "danger",
+    Delivery.State.SUPPRESSED.value: "default",
 }
 # A delivery has one entry for each attempt and a few more; a page shows no more than these.
 SHOWN_ENTRIES = 100
@@ -177,7 +178,7 @@ class DeliveryAdmin(DeadLettersAdmin):
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the deliveries, with what they refer to: read apart, for it may be deleted."""
         queryset: QuerySet[Any] = super().rows(request)
-        # The condition of the index delivery_dead.
+        # The condition of the indexes delivery_dead and delivery_suppressed.
         return queryset.filter(pk__gt=0).prefetch_related("space", "action", "connector")
 
     def get_search_results(

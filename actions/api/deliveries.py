@@ -125,7 +125,7 @@ class DeliveryViewSet(RecordViewSet[Delivery]):
     @takes_no_body(DeliverySerializer)
     @action(detail=True, methods=["post"], url_path="replay")
     def replay(self, request: Request, **kwargs: Any) -> Response:
-        """Puts what was delivered or is dead back into the queue: the same message, the same `webhook-id`."""
+        """Puts what has ended, however it did, back into the queue: the same message, the same `webhook-id`."""
         replay_delivery(self.get_object())
         return self._show()
 

@@ -20,7 +20,7 @@ class JobFilterSerializer(StrictSerializer):
     state = serializers.ChoiceField(
         Delivery.State.choices,
         required=False,
-        help_text="To send again dead or delivered, to cancel pending or leased.",
+        help_text="To send again dead, delivered or suppressed, to cancel pending or leased.",
     )
     reason = serializers.ChoiceField(REASONS, required=False, help_text="Reason of the last outcome.")
     rule = Text(required=False, max_length=MAX_LENGTH, help_text="ID of a rule.")

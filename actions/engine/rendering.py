@@ -36,6 +36,7 @@ def render(
         "space": {"id": action.space.slug, "name": action.space.name},
         "failure": failed,
         "alert": occasion.alert,
+        "alerts": occasion.alerts,
     }
     try:
         return params.render(context), None

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from actions import occasions
 from actions.models import Action, Delivery, GoneObject
+from actions.suppression import Suppression
 from connectors.models import Connector
 from connectors.outcomes import Reason
 from spaces.public_ids import MAX_LENGTH
@@ -47,7 +48,7 @@ class DeliveryFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     state: Delivery.State | None = None
-    reason: Reason | None = None
+    reason: Reason | Suppression | None = None
     rule: str | None = Field(default=None, max_length=MAX_LENGTH)
     action: str | None = Field(default=None, max_length=MAX_LENGTH)
     connector: str | None = Field(default=None, max_length=MAX_LENGTH)

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from actions.engine import log
 from actions.engine.endings import end_as_cancelled
-from actions.models import Delivery
+from actions.models import ENDED, Delivery
 from connectors.outcomes import Reason
 from spaces import audit
 from spaces.errors import ReadOnly
@@ -23,7 +23,7 @@ def cancel_delivery(delivery: Delivery) -> None:
     """
     with transaction.atomic():
         row = Delivery.objects.select_for_update().get(pk=delivery.pk)
-        if row.state in (State.DELIVERED, State.DEAD):
+        if row.state in ENDED:
             raise ReadOnly(f"Delivery {row.pk} has ended: it is {row.state}.")
         if row.cancel_asked:
             return

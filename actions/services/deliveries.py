@@ -20,8 +20,9 @@ from actions.engine.fallbacks import make_fallbacks
 from actions.engine.lane import Batch
 from actions.engine.lanes import lanes
 from actions.engine.leases import Leased
-from actions.models import Delivery
-from actions.policy import STANDARD, Policy
+from actions.models import Action, Delivery
+from actions.policy import COLUMNS, STANDARD, Policy, policy_of
+from actions.suppression import sentence_of
 from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
 from connectors.outcomes import Reason
@@ -45,6 +46,7 @@ _COLUMNS: Final = (
 _CAUSED_COLUMNS: Final = (*_COLUMNS, "hop")
 _ORDERED_COLUMNS: Final = (*_CAUSED_COLUMNS, "ordering_key", "due_at")
 _DEAD_COLUMNS: Final = (*_CAUSED_COLUMNS, "finished_at", "last_reason", "last_detail")
+_SUPPRESSED_COLUMNS: Final = (*_DEAD_COLUMNS, "ordering_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,28 @@ class Target:
     policy: Policy = STANDARD
 
 
+def target_of(action: Action) -> Target:
+    """Return the target that an action is; its connector has been read with it."""
+    connector = action.connector
+    return Target(
+        id=action.pk,
+        public_id=action.public_id,
+        connector_id=connector.pk if connector else None,
+        connector_public_id=connector.public_id if connector else action.lost_connector_id,
+        connector_enabled=connector is not None and connector.enabled,
+        max_attempts=action.max_attempts,
+        expires_after=action.expires_after,
+        policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery to be made: the rendered message, or why there is none. ``hop`` is that of the event."""
+    """A delivery to be made: the rendered message, or why there is none. ``hop`` is that of the event.
+
+    One with a cause in ``suppressed``, of those of Suppression, is recorded and not sent; ``suppressed_by`` is a
+    sentence that says more than the cause, where there is more to say.
+    """
 
     space_id: int
     event_id: int
@@ -73,6 +94,8 @@ class Planned:
     failure: tuple[Reason, str] | None = None
     hop: int = 0
     ordering_key: str = ""
+    suppressed: str = ""
+    suppressed_by: str = ""
 
 
 def make_deliveries(planned: Sequence[Planned]) -> None:
@@ -80,8 +103,11 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
 
     Those of a connector whose lane has room are leased to this process from the start, which spares a claim; those
     with an ordering key never are: another may be in flight. A message that could not be rendered makes a dead delivery
-    and an entry in the event log.
+    and an entry in the event log, and one that is suppressed a delivery that has ended, and an entry.
     """
+    if silent := [plan for plan in planned if plan.suppressed]:
+        _suppress(silent)
+        planned = [plan for plan in planned if not plan.suppressed]
     if not planned:
         return
     at_once = {connector_id for connector_id in _usable_connectors(planned) if lanes.has_room(connector_id)}
@@ -104,7 +130,7 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
             reason, detail = plan.failure
             row = _row(key, webhook_id, plan, State.DEAD, None, None, expires_at)
             dead.append((*row, plan.hop, now, reason.value, detail))
-            entries.append(_failure_row(key, plan, plan.failure))
+            entries.append(_entry(key, plan, "execute", "failure", reason, detail))
             continue
         if plan.ordering_key:
             row = _row(key, webhook_id, plan, State.PENDING, None, None, expires_at)
@@ -146,6 +172,21 @@ def make_deliveries(planned: Sequence[Planned]) -> None:
         log.append(entries)
         make_fallbacks([row[0] for row in dead])
     transaction.on_commit(lambda: _start(planned, at_once, handed_over, leased_at))
+
+
+def _suppress(planned: Sequence[Planned]) -> None:
+    now = database_time()
+    rows: list[bulk.Row] = []
+    entries: list[bulk.Row] = []
+    for key, webhook_id, plan in zip(
+        bulk.reserve_ids(Delivery, len(planned)), _random_ids(len(planned)), planned, strict=True
+    ):
+        detail = plan.suppressed_by or sentence_of(plan.suppressed)
+        row = _row(key, webhook_id, plan, State.SUPPRESSED, None, None, None)
+        rows.append((*row, plan.hop, now, plan.suppressed, detail, plan.ordering_key))
+        entries.append(_entry(key, plan, "suppress", "success", plan.suppressed, detail))
+    bulk.insert_rows(Delivery, _SUPPRESSED_COLUMNS, rows)
+    log.append(entries)
 
 
 def sweep_deliveries() -> None:
@@ -231,14 +272,13 @@ def _row(
     )
 
 
-def _failure_row(key: int, plan: Planned, failure: tuple[Reason, str]) -> bulk.Row:
-    reason, detail = failure
+def _entry(key: int, plan: Planned, action: str, outcome: str, reason: str, message: str) -> bulk.Row:
     return log.row(
         space_id=plan.space_id,
-        action="execute",
-        outcome="failure",
+        action=action,
+        outcome=outcome,
         reason=reason,
-        message=detail,
+        message=message,
         event_id=plan.event_id,
         rule_id=plan.rule_id,
         action_id=plan.target.public_id,

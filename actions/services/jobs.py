@@ -10,10 +10,10 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from actions.engine.clock import database_time
-from actions.models import Delivery, DeliveryJob
+from actions.models import ENDED, Delivery, DeliveryJob
 from actions.services.browse import DeliveryFilter, Keys, keys_named, matching
 from actions.services.cancel import cancel_rows
-from actions.services.replay import ENDED, replay_rows
+from actions.services.replay import replay_rows
 from actions.wakeups import wake
 from spaces import audit
 from spaces.errors import ReadOnly

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
 
 from django.db import connection, transaction
 
@@ -12,15 +11,12 @@ from actions import bulk, occasions
 from actions.engine import log, ordering
 from actions.engine.clock import database_time
 from actions.engine.rendering import compiled_params, failure_of, key_of, render
-from actions.models import Action, Delivery
+from actions.models import ENDED, Action, Delivery
 from actions.occasions import Key, Occasion
 from actions.wakeups import DELIVER, wake
 from connectors.models import Connector
 from spaces import audit
 from spaces.errors import ReadOnly
-
-State = Delivery.State
-ENDED: Final = (State.DELIVERED, State.DEAD)
 
 
 def replay_delivery(delivery: Delivery) -> None:

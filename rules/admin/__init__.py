@@ -1,5 +1,5 @@
 """The console's pages of events, sources, rules and alerts."""
 
-from rules.admin import alerts, events, rules, sources
+from rules.admin import alerts, events, rules, sources, windows
 
-__all__ = ["alerts", "events", "rules", "sources"]
+__all__ = ["alerts", "events", "rules", "sources", "windows"]

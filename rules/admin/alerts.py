@@ -1,13 +1,15 @@
 """The console's pages of alerts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from rules.admin.silencing import ALERT_ABILITIES, AlertSilencing
 from rules.models import Alert
+from rules.services.silences import with_mutes
 from spaces.admin.base import ChoicesDropdownFilter, display
 from spaces.admin.filters import RelatedFilter, WordFilter
 from spaces.admin.markup import EMPTY, json_block, label, list_link
@@ -30,18 +32,29 @@ class OfRule(WordFilter):
 
 
 @admin.register(Alert)
-class AlertAdmin(HotTableAdmin):
+class AlertAdmin(AlertSilencing, HotTableAdmin):
     """What rules have found, and whether it is so still."""
 
-    abilities = OF_RECORDS
+    abilities: ClassVar = {**OF_RECORDS, **ALERT_ABILITIES}
     empty_hint = "A rule that runs by itself, such as one of the type Connector health, opens one for what it finds."
-    list_display = ["key", "state_label", "group", "rule_link", "space", "since", "ended_at", "summary"]
+    list_display = [
+        "key",
+        "state_label",
+        "silence_label",
+        "group",
+        "rule_link",
+        "space",
+        "since",
+        "ended_at",
+        "summary",
+    ]
     list_display_links = ["key"]
     list_filter = [("space", RelatedFilter), ("state", ChoicesDropdownFilter), OfRule]
     search_fields = ["key", "summary", "rule_public_id"]
     fieldsets = [
         (None, {"fields": ["key", "state_label", "group", "rule_link", "space", "uuid"]}),
         ("Life", {"fields": ["since", "ended_at", "flapping", "change"]}),
+        ("Silence", {"fields": ["silence_label", "acknowledgement_text"]}),
         ("What was found last", {"fields": ["summary", "value_block"]}),
     ]
 
@@ -65,4 +78,4 @@ class AlertAdmin(HotTableAdmin):
     def rows(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the alerts with their spaces."""
         queryset: QuerySet[Any] = super().rows(request)
-        return queryset.prefetch_related("space")
+        return with_mutes(queryset).prefetch_related("space")

@@ -13,6 +13,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
+from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
 from rules.admin.trying import TryingAdmin
 from rules.models import Rule, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
@@ -34,10 +35,10 @@ OUTCOME_LABELS = {
 
 
 @admin.register(Rule)
-class RuleAdmin(TryingAdmin, TypedModelAdmin):
+class RuleAdmin(TryingAdmin, RuleSilencing, TypedModelAdmin):
     """When: which events, or which alerts of its own, trigger which actions."""
 
-    abilities: ClassVar = {**OF_OBJECTS, "try": Ability.EDIT, "backtest": Ability.EDIT}
+    abilities: ClassVar = {**OF_OBJECTS, **RULE_ABILITIES, "try": Ability.EDIT, "backtest": Ability.EDIT}
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
     list_display = [
@@ -45,6 +46,7 @@ class RuleAdmin(TryingAdmin, TypedModelAdmin):
         "space",
         "type_name",
         "enabled",
+        "silence_label",
         "condition_short",
         "action_links",
         "run_state",
@@ -186,12 +188,12 @@ class RuleAdmin(TryingAdmin, TypedModelAdmin):
         takes_condition = obj is None or obj.interval is None
         does = [*(["condition"] if takes_condition else []), "actions", "tags"]
         groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
-        return groups + _runs(obj)
+        return groups + _silence(obj) + _runs(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that never change, and how its runs go."""
-        of_runs = [name for _, options in _runs(obj) for name in options["fields"]]
-        return [*super().get_readonly_fields(request, obj), *of_runs]
+        shown = [name for _, options in (*_silence(obj), *_runs(obj)) for name in options["fields"]]
+        return [*super().get_readonly_fields(request, obj), *shown]
 
     def shown_fieldsets(self, obj: Rule) -> list[Any]:
         """Return what the page shows of a rule that cannot be changed."""
@@ -201,6 +203,7 @@ class RuleAdmin(TryingAdmin, TypedModelAdmin):
             ("What it looks at", {"fields": ["params_block"]}),
             *schedule,
             ("Condition and actions", {"fields": ["condition", "action_links", "tags_text"]}),
+            *_silence(obj),
             *_runs(obj),
         ]
 
@@ -229,6 +232,10 @@ class RuleAdmin(TryingAdmin, TypedModelAdmin):
 def run_of(rule: Rule) -> RuleRun | None:
     """Return how the runs of a rule go; None where it does not run by itself."""
     return getattr(rule, "last_run", None)
+
+
+def _silence(obj: Rule | None) -> list[Any]:
+    return [("Silence", {"fields": ["silence_text", "snoozes_block"]})] if obj and (obj.muted or obj.snoozes) else []
 
 
 def _runs(obj: Rule | None) -> list[Any]:

@@ -183,12 +183,19 @@ def _sent(sending: Sending) -> dict[str, Any]:
     return {
         "action": sending.action,
         "connector": sending.connector,
-        "label": label("no message", "danger") if sending.reason else "",
+        "label": _label(sending),
+        "has_failed": bool(sending.reason),
         "said": said,
         "block": block,
         "key": key,
         "is_cut": bool(sending.beginning),
     }
+
+
+def _label(sending: Sending) -> str:
+    if sending.reason:
+        return label("no message", "danger")
+    return label(sending.held_back_by.replace("_", " "), "warning") if sending.held_back_by else ""
 
 
 def _backtest(space: Space, draft: Draft, given: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,11 @@ _WRITTEN: Final = (
     "changes",
     "changed_in",
     "told",
+    "acknowledged_at",
+    "acknowledged_by",
+    "acknowledgement_note",
+    "held_back",
+    "held_back_by",
 )
 _JSON: Final = frozenset({"value", "changes", "told"})
 _DIGEST: Final = 16  # bytes that stand for the rest of a key that is too long

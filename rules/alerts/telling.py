@@ -5,8 +5,9 @@ of the alert's and the number of the change.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from actions.engine.rendering import Fault, compiled_params, render
@@ -19,6 +20,7 @@ from actions.templating import CompiledParams
 from connectors.outcomes import Reason
 from rules.alerts.cycle import Change
 from rules.alerts.keeping import Changed
+from rules.alerts.silencing import Silencing
 from rules.evaluation.envelope import alert_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.incoming import IncomingEvent
@@ -26,6 +28,7 @@ from rules.links import RECOVERED
 from rules.models import Alert, Frequency, Rule, RuleAction
 from rules.services.accept import accept_events
 from rules.services.own_events import own_event
+from rules.silences.silence import Silence
 
 _TYPES: Final = {
     Change.OPENED: "switchyard.alert.opened",
@@ -47,11 +50,12 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """The events to store and, for each, the keys of the actions that hear of it."""
+    """The events to store and, for each, the keys of the actions that hear of it, and why they do not for now."""
 
     rule: Rule
     events: list[IncomingEvent]
     hearers: list[list[int]]
+    silences: list[Silence | None]
 
     def send(self) -> None:
         """Store the events and make their deliveries, in the caller's transaction."""
@@ -63,9 +67,9 @@ class Telling:
         messages = {action.pk: _message(action) for action in actions}
         about = {"id": self.rule.public_id, "name": self.rule.name}
         planned: list[Planned] = []
-        for event, keys in zip(read_events(stored), self.hearers, strict=True):
+        for event, keys, silence in zip(read_events(stored), self.hearers, self.silences, strict=True):
             occasion = Occasion(event.envelope, about, alert_in(event.envelope))
-            planned += [_plan(self.rule, event.id, messages[key], occasion) for key in keys]
+            planned += [_plan(self.rule, event.id, messages[key], occasion, silence) for key in keys]
         make_deliveries(planned)
 
 
@@ -75,18 +79,20 @@ def plan_telling(rule: Rule, changes: Iterable[Changed], now: datetime) -> Telli
     That an alert is still active makes an event only where an action is to hear of it.
     """
     links = list(rule.links.filter(action__enabled=True).order_by("pk"))
-    telling = Telling(rule, [], [])
+    telling, silencing = Telling(rule, [], [], []), Silencing(rule, now)
     for changed in changes:
         alert = changed.alert
-        hearing = [link for link in links if _is_for(link, alert, changed.change) and _is_time(link, changed, now)]
-        if changed.change is Change.ONGOING and not hearing:
+        said, silence = silencing.rule_on(changed, partial(_event, rule, changed, changed.change, now))
+        hearing = [link for link in links if _is_for(link, alert, said) and _is_time(link, alert, said, now)]
+        if said is Change.ONGOING and not hearing:
             continue
         for link in hearing:
             if link.frequency == Frequency.INTERVAL:
                 alert.told[str(link.pk)] = now.timestamp()
-        alert.change += 1
-        telling.events.append(_event(rule, changed, now))
+        telling.events.append(_event(rule, changed, said, now))
         telling.hearers.append(list(dict.fromkeys(link.action_id for link in hearing)))
+        telling.silences.append(silence)
+        alert.change += 1
     return telling
 
 
@@ -96,25 +102,26 @@ def _is_for(link: RuleAction, alert: Alert, change: Change) -> bool:
     return link.group in ("", alert.group)
 
 
-def _is_time(link: RuleAction, changed: Changed, now: datetime) -> bool:
-    if changed.change is Change.RECOVERED or link.frequency == Frequency.EACH:
+def _is_time(link: RuleAction, alert: Alert, change: Change, now: datetime) -> bool:
+    if change is Change.RECOVERED or link.frequency == Frequency.EACH:
         return True
     if link.frequency == Frequency.CHANGE:
-        return changed.change is not Change.ONGOING
-    last = changed.alert.told.get(str(link.pk))
+        return change is not Change.ONGOING
+    last = alert.told.get(str(link.pk))
     # A time to come was written before the clock was set back.
     return last is None or not 0 <= now.timestamp() - last < (link.throttle or 0)
 
 
-def _event(rule: Rule, changed: Changed, now: datetime) -> IncomingEvent:
+def _event(rule: Rule, changed: Changed, said: Change, now: datetime) -> IncomingEvent:
+    """Return the event that tells of the next change of the alert."""
     alert = changed.alert
     return own_event(
         _TYPES[changed.change],
         subject=f"alerts/{alert.uuid}",
         time=now,
-        event_id=f"{alert.uuid}/{alert.change}",
+        event_id=f"{alert.uuid}/{alert.change + 1}",
         data={
-            "alert": _shown(alert, changed.change, now),
+            "alert": _shown(alert, said, now),
             "rule": {"id": rule.public_id, "name": rule.name, "rule_type_id": rule.type},
         },
     )
@@ -134,7 +141,7 @@ def _shown(alert: Alert, change: Change, now: datetime) -> dict[str, Any]:
         "summary": alert.summary,
         "flapping": alert.flapping,
         "change": str(change),
-        "number": alert.change,
+        "number": alert.change + 1,
     }
 
 
@@ -153,7 +160,7 @@ def _message(action: Action) -> _Message:
     return _Message(action, target, compiled_params(action), compile_ordering_key(action.ordering_key))
 
 
-def _plan(rule: Rule, event_id: int, message: _Message, occasion: Occasion) -> Planned:
+def _plan(rule: Rule, event_id: int, message: _Message, occasion: Occasion, silence: Silence | None = None) -> Planned:
     rendered, fault = render(message.action, message.params, occasion)
     key = ""
     if fault is None and message.ordering_key is not None:
@@ -163,4 +170,5 @@ def _plan(rule: Rule, event_id: int, message: _Message, occasion: Occasion) -> P
             key, fault = "", (Reason.TOO_LARGE, f"The ordering key has more than {MAX_ORDERING_KEY} characters.")
     if fault is not None and fault[0] is not Reason.BAD_CONFIG:
         rule_failures.note(rule.space_id, occasion.rule, event_id, 0, "message", fault[1], message.action.public_id)
-    return Planned(rule.space_id, event_id, rule.public_id, message.target, rendered, fault, 0, key)
+    made = Planned(rule.space_id, event_id, rule.public_id, message.target, rendered, fault, 0, key)
+    return replace(made, suppressed=silence.cause, suppressed_by=silence.detail) if silence else made

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from actions.api.serializers import ConnectorField
 from actions.models import Action
 from connectors.models import Connector
+from rules.api.silence_serializers import SILENCE_FIELDS, AlertSilencesSerializer, SilencesSerializer
 from rules.links import Link, shown
 from rules.models import Alert, Event, Frequency, Rule, RuleRun, Source, SourceReader
 from rules.services import create_rule, create_source, update_rule, update_source
@@ -122,7 +123,7 @@ EXAMPLE = {
 
 
 @extend_schema_serializer(examples=[OpenApiExample("example", request_only=True, value=EXAMPLE)])
-class RuleSerializer(ObjectSerializer[Rule]):
+class RuleSerializer(SilencesSerializer):
     """When to trigger actions: a rule type with its params, and a condition."""
 
     fixed: ClassVar = ("id", "rule_type_id")
@@ -165,6 +166,7 @@ class RuleSerializer(ObjectSerializer[Rule]):
             "delay",
             "flapping_look_back",
             "flapping_threshold",
+            *SILENCE_FIELDS,
             "last_run",
             "next_run_at",
             "version",
@@ -207,7 +209,7 @@ class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
     )
 
 
-class AlertSerializer(serializers.ModelSerializer[Alert]):
+class AlertSerializer(AlertSilencesSerializer):
     """The life of one thing that a rule watches."""
 
     rule = Text(source="rule_public_id", help_text="ID that the rule has or had.")
@@ -228,6 +230,7 @@ class AlertSerializer(serializers.ModelSerializer[Alert]):
             "summary",
             "flapping",
             "change",
+            *AlertSilencesSerializer.Meta.fields,
         ]
         read_only_fields = fields
 

@@ -115,8 +115,8 @@ class BacktestRequestSerializer(DraftRequestSerializer):
 class TracingRules(SpaceScoped[Rule]):
     """The part of the rules' addresses that tries them: for whoever could save them."""
 
-    tracing: ClassVar = dict.fromkeys(("try_draft", "backtest"), Ability.EDIT)
-    tracing_summaries: ClassVar = {
+    abilities: ClassVar = dict.fromkeys(("try_draft", "backtest"), Ability.EDIT)
+    summaries: ClassVar = {
         "try_draft": "Try a rule before it is saved",
         "backtest": "Run a rule over past events",
     }

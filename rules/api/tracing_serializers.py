@@ -56,7 +56,12 @@ class SendingSerializer(serializers.Serializer[Any]):
     ordering_key = Text(allow_blank=True)
     reason = Text(allow_blank=True, help_text="Why there is no message, as a dead delivery has it.")
     detail = Text(allow_blank=True)
-    note = Text(allow_blank=True, help_text="What else keeps it from being sent.")
+    held_back_by = Text(
+        allow_blank=True,
+        help_text="What else keeps it from being sent now: the cause of a suppressed delivery, `condition` of the "
+        "action in the rule, `disabled`, `loop`, or `time` that is over for this try.",
+    )
+    note = Text(allow_blank=True, help_text="More of that.")
 
 
 class TriedEventSerializer(serializers.Serializer[Any]):

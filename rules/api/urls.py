@@ -3,6 +3,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from rules.api.silences import MaintenanceWindowViewSet
 from rules.api.tracing import TraceViewSet
 from rules.api.views import AlertViewSet, EventViewSet, RuleTypeViewSet, RuleViewSet, SourceTypeViewSet, SourceViewSet
 from rules.sources.http import events_view
@@ -11,6 +12,7 @@ router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("rules", RuleViewSet)
 router.register("rule-types", RuleTypeViewSet, basename="rule-type")
 router.register("alerts", AlertViewSet)
+router.register("maintenance-windows", MaintenanceWindowViewSet)
 router.register("sources", SourceViewSet)
 router.register("source-types", SourceTypeViewSet, basename="source-type")
 

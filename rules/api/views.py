@@ -14,9 +14,11 @@ from rules.api.serializers import (
     SourceSerializer,
     SourceTypeSerializer,
 )
+from rules.api.silences import AlertSilences, RuleSilences
 from rules.api.tracing import TracingRules
 from rules.models import Alert, Event, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_rule, delete_source, update_rule, update_source
+from rules.services.silences import with_mutes
 from rules.services.source_status import LIVE_FOR
 from rules.sources.registry import all_types as all_source_types
 from rules.types.registry import all_types
@@ -36,17 +38,17 @@ class RuleFilter(NamedFilter):
         return rows.filter(Holds("tags", Value(value)))
 
 
-class RuleViewSet(TracingRules, ObjectViewSet[Rule]):
+class RuleViewSet(RuleSilences, TracingRules, ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
     queryset = Rule.objects.select_related("last_run").prefetch_related(
-        Prefetch("links", RuleAction.objects.select_related("action"))
+        Prefetch("links", RuleAction.objects.select_related("action")), "alert_mutes"
     )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
-    abilities: ClassVar = TracingRules.tracing
-    summaries: ClassVar = TracingRules.tracing_summaries
-    repeatable = frozenset(TracingRules.tracing)
+    abilities: ClassVar = {**RuleSilences.abilities, **TracingRules.abilities}
+    summaries: ClassVar = {**RuleSilences.summaries, **TracingRules.summaries}
+    repeatable = frozenset(TracingRules.abilities)
 
     def perform_destroy(self, instance: Rule) -> None:
         delete_rule(instance)
@@ -106,10 +108,10 @@ class AlertFilter(FilterSet):
     uuid = UUIDFilter(label="Its UUID, as events and templates have it.")
 
 
-class AlertViewSet(RecordViewSet[Alert]):
+class AlertViewSet(AlertSilences, RecordViewSet[Alert]):
     """What rules have found, and whether it is so still."""
 
-    queryset = Alert.objects.all()
+    queryset = with_mutes(Alert.objects.all())
     serializer_class = AlertSerializer
     filterset_class = AlertFilter
 

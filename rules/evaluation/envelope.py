@@ -32,6 +32,7 @@ _COLUMNS: Final = (
 
 
 ALERTS: Final = "switchyard.alert."  # nobody but rules.alerts.telling makes events of these types
+SUMMARY: Final = "switchyard.alert.summary"
 
 
 class StoredEvent:
@@ -53,8 +54,16 @@ class StoredEvent:
 
 def alert_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
     """Return ``alert`` as templates see it: of an event that is a change of one, else None."""
-    alert: dict[str, Any] | None = envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) else None
+    alert: dict[str, Any] | None = (
+        envelope["data"]["alert"] if envelope["type"].startswith(ALERTS) and envelope["type"] != SUMMARY else None
+    )
     return alert
+
+
+def alerts_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
+    """Return ``alerts`` as templates see them: of an event that is a summary, else None."""
+    alerts: dict[str, Any] | None = envelope["data"]["alerts"] if envelope["type"] == SUMMARY else None
+    return alerts
 
 
 def envelope_of(event: IncomingEvent) -> dict[str, Any]:

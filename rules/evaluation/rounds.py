@@ -5,7 +5,9 @@ A round is one transaction: the batches it took are deleted, and the deliveries 
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -19,13 +21,14 @@ from actions.services.deliveries import Planned, make_deliveries
 from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
-from rules.conditions import NOT_MATCHED, bind
-from rules.evaluation.envelope import StoredEvent, alert_in, read_events
+from rules.conditions import NOT_MATCHED, Bound, bind
+from rules.evaluation.envelope import StoredEvent, alert_in, alerts_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
 from rules.incoming import MAX_HOPS
 from rules.models import EventBatch
 from rules.services.accept import EVALUATE
+from rules.silences.silence import OUTSIDE_TIME_FRAME, Observed, Silence, silence_of
 
 logger = logging.getLogger(__name__)
 
@@ -183,8 +186,49 @@ def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
                 if match.is_failure:
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
-        planned.extend(make(event, rules, rule, link) for link in rule.links)
+        links = rule.links
+        if rule.has_terms:
+            bound = bound or bind(envelope)
+            links = _told(event, rule, bound)
+        made = [make(event, rules, rule, link) for link in links]
+        if rule.has_terms:
+            made = _framed(made, links)
+        if rules.has_silences and (silence := _silence(rules, rule, envelope, bound)):
+            made = [_suppressed(plan, silence) for plan in made]
+        planned.extend(made)
     return planned
+
+
+def _told(event: StoredEvent, rule: CompiledRule, bound: Bound) -> tuple[Link, ...]:
+    """Return the links whose own conditions the event meets."""
+    observed, told = Observed(event.envelope, bound), list[Link]()
+    for link in rule.links:
+        refusal = link.terms.refusal(observed)
+        if refusal is None:
+            told.append(link)
+        elif refusal.is_failure:
+            about = (event.space_id, rule.about, event.id, event.hop)
+            rule_failures.note(*about, "condition", refusal.reason, link.target.public_id)
+    return tuple(told)
+
+
+def _framed(made: list[Planned], links: Sequence[Link]) -> list[Planned]:
+    """Return the deliveries, suppressed where the link is outside its time frame."""
+    now = datetime.now(UTC)
+    return [
+        plan if link.terms.is_open(now) else _suppressed(plan, OUTSIDE_TIME_FRAME)
+        for plan, link in zip(made, links, strict=True)
+    ]
+
+
+def _silence(rules: RuleSet, rule: CompiledRule, envelope: dict[str, Any], bound: Bound | None) -> Silence | None:
+    return silence_of(rule.audible, rules.windows, Observed(envelope, bound), datetime.now(UTC))
+
+
+def _suppressed(plan: Planned, silence: Silence) -> Planned:
+    # What goes round in a loop is dead, whoever wants to hear of it.
+    is_loop = plan.failure is not None and plan.failure[0] is Reason.LOOP
+    return plan if is_loop else replace(plan, suppressed=silence.cause, suppressed_by=silence.detail)
 
 
 def _failure(event: StoredEvent, error: Exception) -> bulk.Row:
@@ -212,6 +256,7 @@ def _render(event: StoredEvent, rules: RuleSet, rule: CompiledRule, link: Link) 
             "space": rules.about,
             "failure": None,
             "alert": alert_in(event.envelope),
+            "alerts": alerts_in(event.envelope),
         }
         try:
             message = link.params.render(context)

@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import orjson
+
 from actions.models import Action
-from actions.policy import COLUMNS, policy_of
 from actions.services import complete_params
-from actions.services.deliveries import Target
+from actions.services.deliveries import Target, target_of
 from actions.services.params import compile_ordering_key
 from actions.templating import CompiledParams
 from connectors.models import Connector
 from rules.conditions import Condition
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
+from rules.evaluation.terms import NO_TERMS, Terms, terms_of
 from rules.models import Rule, RuleAction
+from rules.silences.silence import Audible
+from rules.silences.stored import audible, windows_of
 from rules.types.base import Watch
 from rules.types.registry import UnknownRuleType, get_type
 from spaces.errors import InvalidInput
@@ -36,18 +40,24 @@ class Link:
     failure: str
     about: dict[str, str]  # `action` in templates
     ordering_key: CompiledParams | None = None
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
-    """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
+    """A rule, ready to evaluate. ``condition`` is None when every watched event matches.
+
+    ``has_terms`` says whether any link has terms of its own: where none has, no event pays for the question.
+    """
 
     public_id: str
     about: dict[str, str]  # `rule` in templates
     watch: Watch
     condition: Condition | None
     guards: Guards
+    audible: Audible
     links: tuple[Link, ...] = ()
+    has_terms: bool = False
 
 
 AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
@@ -55,6 +65,7 @@ AllRules = dict[tuple[int, int], CompiledRule]  # by rule and version
 
 Templates = tuple[CompiledParams, CompiledParams | None]  # the params and, where it has one, the ordering key
 AllTemplates = dict[tuple[int, int, int], Templates | str]  # by action, its version and its connector's
+AllTerms = dict[tuple[str, bytes], Terms]  # by what is stored of them: many links say the same
 
 
 class RuleSet:
@@ -66,8 +77,12 @@ class RuleSet:
         self.about = {"id": space.slug, "name": space.name}  # `space` in templates
         self._rules: AllRules = {}
         self._templates: AllTemplates = {}
+        self._terms: AllTerms = {}
         self._load(space, former)
         self._lookup = Lookup(list(self._rules.values()))
+        self.windows = windows_of(space.pk)
+        # Whether anything can be silent at all: where nothing can, no event pays for the question.
+        self.has_silences = bool(self.windows) or any(rule.audible.has_own for rule in self._rules.values())
 
     def candidates(self, envelope: dict[str, Any]) -> list[CompiledRule]:
         """Return the rules that may match: they watch its type, source and subject, and their guards let it pass."""
@@ -79,11 +94,23 @@ class RuleSet:
         by_action = {action.pk: self._link(action, former) for action in actions}
         links: dict[int, list[Link]] = {}
         # Rows, not instances: most spaces have far fewer actions than links.
-        for rule_id, action_id in enabled.order_by("id").values_list("rule_id", "action_id"):
-            if action_id in by_action:
-                links.setdefault(rule_id, []).append(by_action[action_id])
+        rows = enabled.order_by("id").values_list("rule_id", "action_id", "condition", "time_frame")
+        for rule_id, action_id, condition, time_frame in rows:
+            if (link := by_action.get(action_id)) is not None:
+                if condition or time_frame:
+                    link = replace(link, terms=self._terms_of(condition, time_frame, former))
+                links.setdefault(rule_id, []).append(link)
         for key, rule in _rules(space, former._rules if former is not None else {}):
-            self._rules[key] = replace(rule, links=tuple(links.get(key[0], ())))
+            own = tuple(links.get(key[0], ()))
+            has_terms = any(link.terms is not NO_TERMS for link in own)
+            self._rules[key] = replace(rule, links=own, has_terms=has_terms)
+
+    def _terms_of(self, condition: str, time_frame: dict[str, Any] | None, former: "RuleSet | None") -> Terms:
+        key = (condition, orjson.dumps(time_frame))
+        if key not in self._terms:
+            known = former._terms.get(key) if former is not None else None
+            self._terms[key] = known or terms_of(condition, time_frame)
+        return self._terms[key]
 
     def _link(self, action: Action, former: "RuleSet | None") -> Link:
         connector = action.connector
@@ -98,16 +125,7 @@ class RuleSet:
         failure = compiled if isinstance(compiled, str) else ""
         params, ordering_key = (None, None) if isinstance(compiled, str) else compiled
         return Link(
-            target=Target(
-                id=action.pk,
-                public_id=action.public_id,
-                connector_id=connector.pk,
-                connector_public_id=connector.public_id,
-                connector_enabled=connector.enabled,
-                max_attempts=action.max_attempts,
-                expires_after=action.expires_after,
-                policy=policy_of(action.pk, *(getattr(action, column) for column in COLUMNS)),
-            ),
+            target=target_of(action),
             params=params,
             failure=failure,
             about={"id": action.public_id, "name": action.name},
@@ -142,21 +160,14 @@ def _compiled(rule: Rule) -> CompiledRule:
         watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
         condition=Condition(rule.condition) if rule.condition.strip() else None,
         guards=guards_of(rule.condition),
+        audible=audible(rule),
     )
 
 
 def _lost(action: Action) -> Link:
     """Return the link to an action whose connector was deleted: what it is triggered for ends dead."""
     return Link(
-        target=Target(
-            id=action.pk,
-            public_id=action.public_id,
-            connector_id=None,
-            connector_public_id=action.lost_connector_id,
-            connector_enabled=False,
-            max_attempts=action.max_attempts,
-            expires_after=action.expires_after,
-        ),
+        target=target_of(action),
         params=None,
         failure=f'The connector "{action.lost_connector_id}" was deleted. Give the action another one.',
         about={"id": action.public_id, "name": action.name},

@@ -16,7 +16,8 @@ from django.db import connection, models
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from actions.models import Delivery, EventLogEntry
+from actions.models import ENDED, Delivery, EventLogEntry
+from actions.suppression import Suppression
 from rules.models import Alert, Event, EventBatch, RuleRun
 
 _EXAMPLES: Final = 5
@@ -62,11 +63,11 @@ def check_invariants() -> Iterator[Finding]:
 
 
 def check_settled() -> Iterator[Finding]:
-    """Yield a Finding for each kind of work that is not done: nothing waits once every event is delivered or dead."""
+    """Yield a Finding for each kind of work that is not done: nothing waits once every delivery has ended."""
     batches = EventBatch.objects.order_by("id")
     waiting = Delivery.objects.filter(state__in=[State.PENDING, State.LEASED]).order_by("id")
     yield _left("every accepted event is evaluated", "batches of events", batches)
-    yield _left("every delivery is delivered or dead", "deliveries", waiting)
+    yield _left("every delivery has ended", "deliveries", waiting)
 
 
 def _left(invariant: str, rows: str, waiting: "QuerySet[Any]") -> Finding:
@@ -142,9 +143,9 @@ def _delivered_without_success(low: int, high: int) -> "QuerySet[Delivery]":
     return _in(low, high).filter(~Exists(success), state=State.DELIVERED)
 
 
-def _dead_without_word(low: int, high: int) -> "QuerySet[Delivery]":
+def _ended_without_word(low: int, high: int) -> "QuerySet[Delivery]":
     word = EventLogEntry.objects.filter(delivery_id=OuterRef("pk"), reason=OuterRef("last_reason"))
-    return _in(low, high).filter(~Exists(word), state=State.DEAD)
+    return _in(low, high).filter(~Exists(word), state__in=[State.DEAD, State.SUPPRESSED])
 
 
 def _attempts_unlike_log(low: int, high: int) -> list[int]:
@@ -178,7 +179,8 @@ def _opened_twice(low: int, high: int) -> "QuerySet[Alert]":
 
 _LEASE = Q(lease_token__isnull=False, lease_until__isnull=False)
 _NO_LEASE = Q(lease_token=None, lease_until=None)
-_FINISHED = Q(state__in=[State.DELIVERED, State.DEAD])
+_FINISHED = Q(state__in=ENDED)
+_CAUSES: Final = [cause.value for cause in Suppression]
 _LOOK_AT_WORKERS: Final = "Work is under way, or no worker runs. Start one, wait, and check again."
 _REPORT: Final = "No way through the code leads here: report it, with the rows and their entries in the event log."
 _RELEASE: Final = f"{_REPORT} To have it sent, set state to pending, and lease_token and lease_until to NULL."
@@ -194,15 +196,17 @@ _OF_DELIVERIES: Final = (
     ),
     _Check("only a delivery with an ordering key waits without a time", _REPORT, Q(due_at=None, ordering_key="")),
     _Check(
-        "a delivered or dead delivery has a time and a reason",
+        "a delivery that has ended has a time and a reason",
         _REPORT,
         _FINISHED & (Q(finished_at=None) | Q(last_reason="")),
     ),
     _Check("a waiting delivery has no time of its end", _REPORT, ~_FINISHED & Q(finished_at__isnull=False)),
     _Check(
-        "a delivered delivery ended with ok, a dead one did not",
+        "a delivery ended with a reason that fits its state",
         _REPORT,
-        (Q(state=State.DELIVERED) & ~Q(last_reason="ok")) | Q(state=State.DEAD, last_reason="ok"),
+        (Q(state=State.DELIVERED) & ~Q(last_reason="ok"))
+        | Q(state=State.DEAD, last_reason__in=["ok", *_CAUSES])
+        | (Q(state=State.SUPPRESSED) & ~Q(last_reason__in=_CAUSES)),
     ),
     _Check(
         "lost leases and attempts before a replay are among the attempts",
@@ -211,7 +215,7 @@ _OF_DELIVERIES: Final = (
     ),
     _Check("the event log holds each attempt of a delivery once, numbered from 1", _REPORT, _attempts_unlike_log),
     _Check("a delivered delivery has a success in the event log", _REPLAY, _delivered_without_success),
-    _Check("a dead delivery has its reason in the event log", _REPORT, _dead_without_word),
+    _Check("a dead or suppressed delivery has its reason in the event log", _REPORT, _ended_without_word),
     _Check(
         "a delivery belongs to a stored event",
         "Retention deletes an event only after its deliveries: somebody deleted rows by hand, or restored a part.",

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from actions.occasions import Key, Occasion
-from rules.evaluation.envelope import alert_in, read_events
+from rules.evaluation.envelope import alert_in, alerts_in, read_events
 from rules.models import Event, Rule
 
 
@@ -30,6 +30,7 @@ class RuleOccasions:
                 events[key.space_id, key.event_id],
                 {"id": key.rule_id, "name": rules.get((key.space_id, key.rule_id), key.rule_id)},
                 alert_in(events[key.space_id, key.event_id]),
+                alerts_in(events[key.space_id, key.event_id]),
             )
             for key in keys
             if (key.space_id, key.event_id) in events

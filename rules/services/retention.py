@@ -19,7 +19,7 @@ from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from actions.models import Delivery, EventLogEntry
+from actions.models import ENDED, Delivery, EventLogEntry
 from rules.models import Alert, Event, EventBatch, RetentionMark
 from rules.services.errands import held
 from spaces.models import Space
@@ -32,7 +32,6 @@ _REST: Final = 1.0  # pause after a step, in times of what the step took: ingest
 _SHORTEST_REST: Final = 0.005  # seconds
 # How far the order of keys and that of times may differ: as long as a transaction takes to commit, and then some.
 _DISORDER: Final = timedelta(minutes=10)
-_FINISHED: Final = (Delivery.State.DELIVERED, Delivery.State.DEAD)
 
 
 _pause: Final = threading.Event().wait
@@ -179,7 +178,7 @@ def _delete_ended(run: _Run, low: int, high: int) -> int:
 
 def _ended(run: _Run, keys: set[int]) -> dict[int, int]:
     """Lock those of the deliveries that ended long ago; return their keys, each with its event's."""
-    rows = _rows(Delivery, keys).filter(space_id__in=run.space_ids, state__in=_FINISHED, finished_at__lt=run.cutoff)
+    rows = _rows(Delivery, keys).filter(space_id__in=run.space_ids, state__in=ENDED, finished_at__lt=run.cutoff)
     return dict(rows.select_for_update().order_by("pk").values_list("pk", "event_id"))
 
 

@@ -51,8 +51,9 @@ def what_it_looks_at(row: Rule) -> tuple[Any, ...]:
 def follow_rule(row: Rule, *, anew: bool = True) -> None:
     """Run soon, where the rule is enabled, after a change of it. Call it in the transaction of the change.
 
-    ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers is
-    forgotten, and its open alerts are not tracked any more, for nobody looks at what they were found in.
+    ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers
+    and what its summaries gathered are forgotten, and its open alerts are not tracked any more, for nobody looks at
+    what they were found in.
     """
     if row.interval is None:
         return
@@ -61,4 +62,5 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
         changes |= {"lease_token": None, "lease_until": None, "memory": {}, "failures": 0}
     RuleRun.objects.update_or_create(rule=row, defaults=changes)
     if anew:
+        row.links.exclude(gathered={}).update(gathered={})
         untrack(row, database_time())

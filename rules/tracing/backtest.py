@@ -12,10 +12,12 @@ from itertools import tee
 from typing import Any, Final, Literal
 
 from actions.engine.clock import database_time
-from rules.conditions import MATCHED, Condition, bind
+from rules.conditions import Bound, Condition, Match, bind
+from rules.evaluation.terms import terms_of
 from rules.models import Event
 from rules.services.retention import first_key
 from rules.services.rules import Draft
+from rules.silences.silence import Observed
 from rules.tracing.explain import Clock, Explainer, Part
 from rules.tracing.places import place
 from rules.tracing.reading import Came, newest_first, oldest_first
@@ -105,6 +107,12 @@ def _look_through(space: Space, draft: Draft, test: Backtest) -> None:
     """Look at each event, from the newest back."""
     clock = Clock(SECONDS)
     explainer = explainer_of(draft.rule)
+    terms = [
+        (link.action.public_id, terms_of(link.condition, link.time_frame))
+        for link in draft.links
+        if link.action.enabled
+    ]
+    deliveries: Counter[str] = Counter({link.action.public_id: 0 for link in draft.links})
     examined = 0
     for came in newest_first(space.pk, explainer.watch, clock, _start(test)):
         if test.looked_at == MOST_EVENTS:
@@ -112,13 +120,20 @@ def _look_through(space: Space, draft: Draft, test: Backtest) -> None:
             break
         test.looked_at += 1
         test.reached = came.at
-        examined += _look_at(test, explainer, came, clock, examined < _MOST_EXAMINED)
+        bound = bind(came.event.envelope)
+        if explainer.condition is None or (match := explainer.condition.evaluate(bound)).matched:
+            _count_match(test, came)
+            observed = Observed(came.event.envelope, bound)
+            told = (action for action, each in terms if each.refusal(observed) is None and each.is_open(came.at))
+            deliveries.update(told)
+        else:
+            examined += _examine(test, explainer, came, bound, match, clock, examined < _MOST_EXAMINED)
     else:
         if clock.is_over:
             test.capped_by = "time"
         else:
             test.reached = test.since
-    test.deliveries = {link.action.public_id: test.matched if link.action.enabled else 0 for link in draft.links}
+    test.deliveries = dict(deliveries)
 
 
 def _run_through(draft: Draft, test: Backtest, rule_type: Any, params: Any, watch: Watch) -> None:
@@ -160,17 +175,14 @@ def _start(test: Backtest) -> tuple[int, datetime]:
     return first_key(Event, "received_at", test.since), test.since
 
 
-def _look_at(test: Backtest, explainer: Explainer, came: Came, clock: Clock, may_examine: bool) -> bool:
-    """Count the event; return whether its parts were looked at."""
-    bound = bind(came.event.envelope)
-    match = explainer.condition.evaluate(bound) if explainer.condition else MATCHED
-    if match.matched:
-        _count_match(test, came)
-        return False
+def _examine(
+    test: Backtest, explainer: Explainer, came: Came, bound: Bound, match: Match, clock: Clock, may_explain: bool
+) -> bool:
+    """Count an event that did not match; return whether its parts were looked at."""
     if match.is_failure:
         test.failed += 1
         test.first_failure = test.first_failure or match.reason
-    if not may_examine or len(test.near_misses) == MOST_NEAR:
+    if not may_explain or len(test.near_misses) == MOST_NEAR:
         return False
     if (failing := explainer.nearly(explainer.parts(bound, clock))) is not None:
         test.near_misses.append(NearMiss(came.event.id, failing))

@@ -1,11 +1,13 @@
 """Tries a rule before it is saved: whether it matches, why not, and what it would send. Nothing is stored or sent."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
+from actions.engine.clock import database_time
 from actions.engine.rendering import Fault, compiled_params, render
 from actions.models import MAX_ORDERING_KEY, Action
 from actions.occasions import Occasion
@@ -14,9 +16,12 @@ from actions.templating import CompiledParams
 from connectors.outcomes import Reason
 from rules.conditions import bind
 from rules.evaluation.envelope import alert_in
+from rules.evaluation.terms import Terms, terms_of
 from rules.incoming import MAX_HOPS
 from rules.models import Rule
 from rules.services.rules import Draft
+from rules.silences.silence import OUTSIDE_TIME_FRAME, Observed, Silence, silence_of
+from rules.silences.stored import audible, windows_of
 from rules.tracing.dry_run import DryRun, dry_run
 from rules.tracing.explain import Clock, Explainer, Verdict
 from rules.tracing.places import place
@@ -26,6 +31,7 @@ from rules.types.registry import get_type
 SECONDS: Final = 5.0
 LARGEST: Final = 16 * 1024  # bytes of a message as JSON; of a longer one its beginning is shown
 BEGINNING: Final = 2000  # characters of that
+_NOTHING: Final = Silence("", "")
 _OVER: Final = "The time for one try is over: it was not rendered."
 
 
@@ -33,7 +39,8 @@ _OVER: Final = "The time for one try is over: it was not rendered."
 class Sending:
     """What an action would send: the rendered params, the beginning of them where they are long, or why nothing.
 
-    ``reason`` and ``detail`` are as a dead delivery would have them, ``note`` says what else keeps it from being sent.
+    ``reason`` and ``detail`` are as a dead delivery would have them. ``held_back_by`` is what else keeps it from being
+    sent: a cause of Suppression, or "disabled", "condition", "loop" or "time"; ``note`` says more of it.
     """
 
     action: str
@@ -44,6 +51,7 @@ class Sending:
     ordering_key: str = ""
     reason: str = ""
     detail: str = ""
+    held_back_by: str = ""
     note: str = ""
 
 
@@ -70,9 +78,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """An action of the draft, ready to render."""
+    """An action of the draft, ready to render, and under which terms it is told."""
 
     action: Action
+    terms: Terms
     params: CompiledParams | Fault
     ordering_key: CompiledParams | None
 
@@ -88,12 +97,19 @@ def try_rule(draft: Draft, samples: Sequence[Sample]) -> Trial:
         clock = Clock(SECONDS)
         explainer = explainer_of(draft.rule)
         messages = [] if is_scheduled else list(_messages(draft))
+        silent, windows, now = audible(draft.rule), windows_of(draft.rule.space_id), database_time()
         tried: list[Tried] = []
         for sample in samples:
             if clock.is_over:
                 break
-            verdict = explainer.explain(bind(sample.envelope), clock)
-            sendings = [_send(draft.rule, each, sample, clock) for each in messages] if verdict.matched else []
+            bound = bind(sample.envelope)
+            verdict = explainer.explain(bound, clock)
+            sendings: list[Sending] = []
+            if verdict.matched and messages:
+                observed = Observed(sample.envelope, bound)
+                silence = silence_of(silent, windows, observed, now)
+                held = [_held_back(each, sample, observed, silence, now) for each in messages]
+                sendings = [_send(draft.rule, *each, sample, clock) for each in zip(messages, held, strict=True)]
             tried.append(Tried(sample, verdict, sendings))
         return Trial(tried, len(samples) - len(tried), run)
 
@@ -107,17 +123,17 @@ def explainer_of(rule: Rule) -> Explainer:
 def _messages(draft: Draft) -> Iterator[_Message]:
     keys = [link.action.pk for link in draft.links]
     actions = Action.objects.select_related("connector", "space").in_bulk(keys)
-    for key in dict.fromkeys(keys):
-        if key in actions:
-            action = actions[key]
-            yield _Message(action, compiled_params(action), compile_ordering_key(action.ordering_key))
+    for link in draft.links:
+        if (action := actions.get(link.action.pk)) is not None:
+            terms = terms_of(link.condition, link.time_frame)
+            yield _Message(action, terms, compiled_params(action), compile_ordering_key(action.ordering_key))
 
 
-def _send(rule: Rule, message: _Message, sample: Sample, clock: Clock) -> Sending:
+def _send(rule: Rule, message: _Message, held: Silence, sample: Sample, clock: Clock) -> Sending:
     action = message.action
     connector = action.connector.public_id if action.connector else action.lost_connector_id
     if clock.is_over:
-        return Sending(action.public_id, connector, note=_OVER)
+        return Sending(action.public_id, connector, held_back_by="time", note=_OVER)
     occasion = Occasion(sample.envelope, {"id": rule.public_id, "name": rule.name}, alert_in(sample.envelope))
     rendered, fault = render(action, message.params, occasion)
     key = ""
@@ -126,27 +142,31 @@ def _send(rule: Rule, message: _Message, sample: Sample, clock: Clock) -> Sendin
         key = ordered.get("ordering_key", "")
         if len(key) > MAX_ORDERING_KEY:
             fault = Reason.TOO_LARGE, f"The ordering key has more than {MAX_ORDERING_KEY} characters."
+    sending = Sending(action.public_id, connector, held_back_by=held.cause, note=held.detail)
     if fault is not None:
-        return Sending(action.public_id, connector, reason=fault[0].value, detail=fault[1], note=_note(action, sample))
+        return replace(sending, reason=fault[0].value, detail=fault[1])
     text = orjson.dumps(rendered)
-    is_long = len(text) > LARGEST
-    return Sending(
-        action.public_id,
-        connector,
-        message=None if is_long else rendered,
-        beginning=text.decode()[:BEGINNING] if is_long else "",
-        size=len(text),
-        ordering_key=key,
-        note=_note(action, sample),
-    )
+    if len(text) > LARGEST:
+        return replace(sending, beginning=text.decode()[:BEGINNING], size=len(text), ordering_key=key)
+    return replace(sending, message=rendered, size=len(text), ordering_key=key)
 
 
-def _note(action: Action, sample: Sample) -> str:
-    """Return what else keeps the message from being sent."""
+def _held_back(
+    message: _Message, sample: Sample, observed: Observed, silence: Silence | None, now: datetime
+) -> Silence:
+    """Return what keeps the message from being sent, however it renders; without a cause where nothing does."""
+    action = message.action
     if not action.enabled:
-        return "The action is disabled: nothing would be made of it."
+        return Silence("disabled", "The action is disabled: nothing would be made of it.")
+    if (refusal := message.terms.refusal(observed)) is not None:
+        return Silence("condition", refusal.reason or "The condition of this action is false.")
     if sample.hop > MAX_HOPS:
-        return f"{MAX_HOPS} deliveries, one after the other, led to the event: it would end dead as a loop."
+        detail = f"{MAX_HOPS} deliveries, one after the other, led to the event: it would end dead as a loop."
+        return Silence("loop", detail)
+    if silence is not None:
+        return silence
+    if not message.terms.is_open(now):
+        return OUTSIDE_TIME_FRAME
     if action.connector is not None and not action.connector.enabled:
-        return "The connector is disabled: it would wait until that is enabled."
-    return ""
+        return Silence("disabled", "The connector is disabled: it would wait until that is enabled.")
+    return _NOTHING

@@ -36,7 +36,7 @@ from tests.admin.conftest import (
     make_member,
 )
 from tests.api.client import make_alert
-from tests.factories import make_kafka_connector, make_source
+from tests.factories import make_kafka_connector, make_source, make_window
 
 INDEX = "admin:index"
 REGISTERED = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -48,6 +48,7 @@ def make_everything(space: Space) -> None:
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
     make_alert(space)
     make_source(make_kafka_connector(space))
+    make_window(space)
     DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     create_api_key(space, "Key")
     Group.objects.create(name="Group")

@@ -50,9 +50,14 @@ NEEDED: dict[str, dict[str, Ability]] = {
         "export_space": READ,
     },
     "actions.action": {**OBJECTS, "execute": OPERATE},
-    "rules.rule": {**OBJECTS, **dict.fromkeys(("try", "try_of", "backtest", "backtest_of"), EDIT)},
+    "rules.rule": {
+        **OBJECTS,
+        **dict.fromkeys(("mute", "unmute", "snooze", "unsnooze"), OPERATE),
+        **dict.fromkeys(("try", "try_of", "backtest", "backtest_of"), EDIT),
+    },
+    "rules.maintenancewindow": OBJECTS,
     "rules.source": OBJECTS,
-    "rules.alert": {"view": READ},
+    "rules.alert": {"view": READ, **dict.fromkeys(("acknowledge", "unacknowledge", "mute", "unmute"), OPERATE)},
     "rules.event": {"view": READ},
     "actions.delivery": {
         "view": READ,

@@ -9,7 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from actions.models import Action, Delivery
+from rules.evaluation.ruleset import RuleSets
 from rules.models import Event, Rule
+from rules.tracing import trace
 from spaces.models import Space
 from tests.admin.conftest import HOSTILE, make_action, make_connector, make_event, make_member
 from tests.admin.test_admin_rules import entered, make
@@ -17,6 +19,12 @@ from tests.factories import connector_of
 
 TRY, BACKTEST = "admin:rules_rule_try", "admin:rules_rule_backtest"
 CONDITION = "event.data.temperature > 30.0"
+
+
+@pytest.fixture(autouse=True)
+def fresh_rule_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests had cached of a space with the same key is another space's."""
+    monkeypatch.setattr(trace, "rule_sets", RuleSets())
 
 
 @pytest.fixture

@@ -28,11 +28,13 @@ from tests.factories import (
     make_kafka_connector,
     make_rule,
     make_source,
+    make_window,
 )
 
 pytestmark = pytest.mark.django_db
 
 BULK = ("enable", "disable", "delete")
+KINDS = ("connectors", "actions", "sources", "rules", "maintenance-windows")
 SPACE = "/api/v1/spaces/{space}"
 
 
@@ -65,7 +67,7 @@ def test_the_operations_are_all_there() -> None:
         "/connectors/{id}/reconnect",
         "/connectors/{id}/status-history",
         "/connectors/{id}/users",
-        *(f"/{kind}/_bulk_{verb}" for kind in ("connectors", "actions", "sources", "rules") for verb in BULK),
+        *(f"/{kind}/_bulk_{verb}" for kind in KINDS for verb in BULK),
         "/connectors/_probe",
         "/connector-types",
         "/connector-types/{id}",
@@ -85,10 +87,14 @@ def test_the_operations_are_all_there() -> None:
         "/imports",
         "/alerts",
         "/alerts/{id}",
+        *(f"/alerts/{{id}}/{verb}" for verb in ("acknowledge", "unacknowledge", "mute", "unmute")),
         "/event-log",
         "/event-log/{id}",
         "/rules",
         "/rules/{id}",
+        *(f"/rules/{{id}}/{verb}" for verb in ("mute", "unmute", "snooze", "unsnooze")),
+        "/maintenance-windows",
+        "/maintenance-windows/{id}",
         "/rule-types",
         "/rule-types/{id}",
         "/sources",
@@ -189,6 +195,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
     action = make_action(connector, public_id="foreign")
     rule = make_rule(other_space, public_id="foreign", actions=[action])
     make_source(make_kafka_connector(other_space, public_id="foreign-kafka"), public_id="foreign")
+    make_window(other_space, public_id="foreign", name="foreign")
     event = make_event(other_space, event_id="foreign", source="foreign", type="foreign")
     delivery = make_delivery(action, event_id=event.pk, rule_id=rule.public_id)
     names = {"rule_id": "foreign", "action_id": "foreign", "connector_id": "foreign"}
@@ -199,6 +206,7 @@ def foreign(other_space: Space) -> dict[str, Any]:
         "actions": "foreign",
         "rules": "foreign",
         "sources": "foreign",
+        "maintenance-windows": "foreign",
         "events": event.pk,
         "deliveries": delivery.pk,
         "event-log": entry.pk,
@@ -256,7 +264,7 @@ def test_a_body_cannot_refer_to_another_space_s_object(api: Api, space: Space, f
 def test_another_space_s_objects_are_out_of_reach_of_many_at_once_searches_and_imports(
     api: Api, other_space: Space, foreign: dict[str, Any]
 ) -> None:
-    for kind in ("connectors", "actions", "sources", "rules"):
+    for kind in KINDS:
         assert api.get(kind, search="foreign").ids == []
         for verb in BULK:
             (hidden, unknown) = api.post(f"{kind}/_bulk_{verb}", {"ids": ["foreign", "there-is-none"]}).body

@@ -6,14 +6,20 @@ import pytest
 
 from actions.models import Action, Delivery
 from connectors.models import Connector
-from rules.models import Rule, Source
+from rules.models import MaintenanceWindow, Rule, Source
 from spaces.models import AuditEntry, Space
 from tests.api.client import Api, make_delivery
-from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
+from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source, make_window
 
 pytestmark = pytest.mark.django_db
 
-KINDS: dict[str, Any] = {"connectors": Connector, "actions": Action, "sources": Source, "rules": Rule}
+KINDS: dict[str, Any] = {
+    "connectors": Connector,
+    "actions": Action,
+    "sources": Source,
+    "rules": Rule,
+    "maintenance-windows": MaintenanceWindow,
+}
 
 
 @pytest.fixture
@@ -22,6 +28,7 @@ def names(space: Space, other_space: Space) -> list[str]:
         action = make_action(make_connector(where, public_id=name), public_id=name)
         make_rule(where, public_id=name, actions=[action])
         make_source(make_kafka_connector(where, public_id=f"{name}-kafka"), public_id=name)
+        make_window(where, public_id=name)
     return ["two", "theirs", "nobody", "one", "two"]
 
 

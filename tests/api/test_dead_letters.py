@@ -55,6 +55,13 @@ def test_a_delivery_is_read_with_its_message_attempts_and_cause_at_once(api: Api
     assert api.get(f"deliveries/{follower.pk}").body["former"] == row.pk
 
 
+def test_suppressed_deliveries_are_found_by_their_cause_and_sent_by_hand(api: Api, action: Action) -> None:
+    muted = dead(action, state="suppressed", last_reason="rule_muted")
+    dead(action, state="suppressed", last_reason="time_frame")
+    assert api.get("deliveries", state="suppressed", reason="rule_muted").ids == [muted.pk]
+    assert api.post(f"deliveries/{muted.pk}/replay", {}).body["state"] == "pending"
+
+
 def test_a_changed_message_is_sent_as_another_delivery(api: Api, action: Action) -> None:
     row = dead(action)
     answer = api.post(f"deliveries/{row.pk}/edit-and-replay", {"message": {**MESSAGE, "body": {"n": 2}}})

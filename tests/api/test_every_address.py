@@ -12,7 +12,7 @@ from spaces.api.parsers import MAX_BYTES
 from spaces.models import AuditEntry, Space
 from spaces.services import add_member, create_api_key
 from tests.api.client import Answer, Api, make_alert, make_delivery, make_event, make_log_entry
-from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source
+from tests.factories import make_action, make_connector, make_kafka_connector, make_rule, make_source, make_window
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +49,7 @@ def name_of_one(space: Space, path: str) -> Any:
     action = make_action(connector, public_id="one")
     make_rule(space, public_id="one")
     make_source(make_kafka_connector(space), public_id="one")
+    make_window(space, public_id="one")
     match path.removeprefix("/api/v1/spaces/{space}/").partition("/")[0]:
         case "connector-types":
             return "http"

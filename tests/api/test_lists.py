@@ -25,11 +25,22 @@ from tests.factories import (
     make_rule,
     make_source,
     make_space,
+    make_window,
 )
 
 pytestmark = pytest.mark.django_db
 
-KINDS = ["connectors", "actions", "sources", "rules", "alerts", "events", "deliveries", "event-log"]
+KINDS = [
+    "connectors",
+    "actions",
+    "sources",
+    "rules",
+    "maintenance-windows",
+    "alerts",
+    "events",
+    "deliveries",
+    "event-log",
+]
 ADMINISTERED = ["members", "api-keys", "audit"]
 TYPES = ["connector-types", "source-types", "rule-types"]
 # How many queries a page of each list costs; whoever makes one dearer changes the number and says why.
@@ -55,6 +66,8 @@ def make(space: Space) -> Callable[[str, int], None]:
                 case "rules":
                     action = make_action(make_connector(space))
                     make_rule(space, actions=[action, make_action(connector_of(action))])
+                case "maintenance-windows":
+                    make_window(space)
                 case "alerts":
                     make_alert(space)
                 case "events":
@@ -271,6 +284,7 @@ def test_filter_value_that_fits_nothing_gives_an_empty_page(
         "actions": ("connector", "' OR 1=1 --"),
         "sources": ("connector", "\U0001f600"),
         "rules": ("tag", "\U0001f600"),
+        "maintenance-windows": ("search", "%"),
         "alerts": ("key", "x" * 4000),
         "events": ("event_id", "x" * 4000),
         "deliveries": ("event", str(2**63 - 1)),

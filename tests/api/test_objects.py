@@ -7,7 +7,7 @@ import pytest
 
 from actions.models import Action
 from connectors.models import Connector
-from rules.models import Rule, Source
+from rules.models import MaintenanceWindow, Rule, Source
 from spaces.models import Space
 from tests.api.client import Answer, Api
 from tests.factories import make_action, make_connector, make_kafka_connector, make_rule
@@ -38,8 +38,29 @@ SOURCE: dict[str, Any] = {
     "connector": "own-kafka",
     "params": {"topics": ["orders"], "event_type": "order.{{ message.value.state }}"},
 }
-KINDS = [("connectors", CONNECTOR), ("actions", ACTION), ("sources", SOURCE), ("rules", RULE)]
-MODELS = {"connectors": Connector, "actions": Action, "sources": Source, "rules": Rule}
+RECURRING = {"every": "1w", "on_week_day": ["SU"], "on_month_day": [], "end": None, "occurrences": 9}
+WINDOW: dict[str, Any] = {
+    "id": "own",
+    "name": "Patching",
+    "schedule": {
+        **{"start": "2026-01-04T01:00:00Z", "duration": 7200, "timezone": "Europe/Berlin"},
+        "recurring": RECURRING,
+    },
+    "condition": "event.data.total > 100.0",
+    "rules": ["own"],
+    "tags": ["orders"],
+}
+KINDS = [
+    ("connectors", CONNECTOR),
+    ("actions", ACTION),
+    ("sources", SOURCE),
+    ("rules", RULE),
+    ("maintenance-windows", WINDOW),
+]
+MODELS = {
+    **{"connectors": Connector, "actions": Action, "sources": Source},
+    **{"rules": Rule, "maintenance-windows": MaintenanceWindow},
+}
 
 
 @pytest.fixture
@@ -241,7 +262,7 @@ def test_the_error_of_a_condition_names_its_line_and_column(api: Api) -> None:
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_what_is_deleted_is_gone(api: Api, made: dict[str, Answer], kind: str) -> None:
-    for each in ("sources", "rules", "actions", "connectors"):
+    for each in ("maintenance-windows", "sources", "rules", "actions", "connectors"):
         answer = api.delete(f"{each}/own")
         assert (answer.status, answer.text) == (204, "")
         if each == kind:

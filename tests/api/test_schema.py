@@ -167,6 +167,7 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "rule-types": set(),
         "sources": {"type", "connector", "status", "enabled", "search"},
         "source-types": set(),
+        "maintenance-windows": {"enabled", "search"},
         "members": set(),
         "api-keys": set(),
         "audit": {"action", "actor", "actor_kind", "object_id", "since", "until"},

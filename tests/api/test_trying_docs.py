@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rules.evaluation.ruleset import RuleSets
+from rules.tracing import trace
 from spaces.models import Space
 from tests.api.client import Api, make_event
 from tests.factories import make_action, make_connector, make_rule
@@ -28,7 +30,8 @@ def shown_of(answer: Any, example: Any) -> Any:
     return answer
 
 
-def test_the_examples_are_what_is_answered(api: Api, space: Space) -> None:
+def test_the_examples_are_what_is_answered(api: Api, space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "rule_sets", RuleSets())
     body = {"text": "{{ event.data.temperature }} in {{ event.data.site }}"}
     action = make_action(make_connector(space, public_id="plant"), public_id="tell-plant", params={"body": body})
     for event in EXAMPLES["events"]:

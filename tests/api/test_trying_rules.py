@@ -7,16 +7,24 @@ import pytest
 from django.utils import timezone
 
 from actions.models import Action, Delivery, EventLogEntry
+from rules.evaluation.ruleset import RuleSets
+from rules.links import Link
 from rules.models import Alert, Event, EventBatch, Rule
 from rules.services import update_rule
-from rules.tracing import backtest, places, reading, trial
+from rules.tracing import backtest, places, reading, trace, trial
 from spaces.models import Space
 from tests.api.client import Api, make_delivery, make_event
-from tests.factories import make_action, make_connector, make_rule, make_space
+from tests.factories import connector_of, make_action, make_connector, make_rule, make_space
 
 pytestmark = pytest.mark.django_db
 
 CONDITION = 'event.data.temperature > 30.0 && event.data.site == "north"'
+
+
+@pytest.fixture(autouse=True)
+def fresh_rule_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests had cached of a space with the same key is another space's."""
+    monkeypatch.setattr(trace, "rule_sets", RuleSets())
 
 
 @pytest.fixture
@@ -80,6 +88,41 @@ def test_a_long_message_is_cut_and_what_keeps_it_from_being_sent_is_said(api: Ap
     assert (message["message"], len(message["beginning"])) == (None, 2000)
     assert message["size"] > 200_000
     assert "connector is disabled" in message["note"]
+
+
+def test_what_holds_a_message_back_is_said_for_each_action(api: Api, space: Space, action: Action) -> None:
+    hook = connector_of(action)
+    today = timezone.now().isoweekday()
+    frame = {"days": [(today + 2) % 7 + 1], "hours": {"start": "00:00", "end": "24:00"}, "timezone": "UTC"}
+    links = [
+        Link(action, condition="event.data.temperature > 35.0"),
+        Link(make_action(hook, public_id="later"), time_frame=frame),
+        Link(make_action(hook, public_id="off", enabled=False)),
+        Link(make_action(hook, public_id="free")),
+    ]
+    rule = make_rule(space, public_id="hot", actions=links)
+
+    def held_back(temperature: float) -> dict[str, str]:
+        (tried,) = api.post("rules/_try", {"id": "hot", "events": [reading_of(temperature)]}).body["events"]
+        assert all(each["note"] or not each["held_back_by"] for each in tried["messages"])
+        return {each["action"]: each["held_back_by"] for each in tried["messages"]}
+
+    told = {"later": "time_frame", "off": "disabled", "free": ""}
+    assert held_back(31) == {"tell": "condition", **told}
+    assert held_back(36) == {"tell": "", **told}
+    assert {each["action"]: each["deliveries"] for each in _backtest_of(api, space, 36)} == {
+        "tell": 1,
+        "later": 0,
+        "off": 0,
+        "free": 1,
+    }
+    update_rule(rule, muted=True)
+    assert held_back(36) == {"tell": "rule_muted", "later": "rule_muted", "off": "disabled", "free": "rule_muted"}
+
+
+def _backtest_of(api: Api, space: Space, temperature: float) -> Any:
+    stored_reading(space, temperature)
+    return api.post("rules/_backtest", {"id": "hot"}).body["deliveries"]
 
 
 def test_a_stored_rule_is_tried_with_changes(api: Api, space: Space, action: Action) -> None:
@@ -327,9 +370,9 @@ def test_a_trace_tells_that_an_event_waits_and_what_led_to_it(api: Api, space: S
     second = make_event(space, hop=1, cause=f"deliveries/{delivery.webhook_id}")
     third = make_event(space, hop=2, cause=f"events/{second.pk}")
     EventBatch.objects.create(space=space, event_ids=[third.pk])
-    trace = api.get(f"events/{third.pk}/trace").body
-    assert trace["is_waiting"] is True
-    assert [(each["hop"], each["delivery_id"], each["event_id"]) for each in trace["causes"]] == [
+    found = api.get(f"events/{third.pk}/trace").body
+    assert found["is_waiting"] is True
+    assert [(each["hop"], each["delivery_id"], each["event_id"]) for each in found["causes"]] == [
         (2, None, second.pk),
         (1, delivery.pk, first.pk),
     ]

@@ -92,22 +92,26 @@ def test_what_is_right_is_called_right(delivery: Delivery) -> None:
             ["a leased delivery has a token and an end of its lease"],
         ),
         ({"lease_token": uuid.uuid4()}, ["a delivery that is not leased has neither"]),
-        ({"finished_at": None}, ["a delivered or dead delivery has a time and a reason"]),
+        ({"finished_at": None}, ["a delivery that has ended has a time and a reason"]),
         (
             {"last_reason": ""},
             [
-                "a delivered or dead delivery has a time and a reason",
-                "a delivered delivery ended with ok, a dead one did not",
+                "a delivery that has ended has a time and a reason",
+                "a delivery ended with a reason that fits its state",
             ],
         ),
         ({"state": State.PENDING}, ["a waiting delivery has no time of its end"]),
         (
             {"state": State.DEAD},
-            ["a delivered delivery ended with ok, a dead one did not"],
+            ["a delivery ended with a reason that fits its state"],
+        ),
+        (
+            {"state": State.SUPPRESSED},
+            ["a delivery ended with a reason that fits its state"],
         ),
         (
             {"state": State.DEAD, "last_reason": "expired"},
-            ["a dead delivery has its reason in the event log"],
+            ["a dead or suppressed delivery has its reason in the event log"],
         ),
         ({"lost_leases": 3}, ["lost leases and attempts before a replay are among the attempts"]),
         ({"replayed_from": 3}, ["lost leases and attempts before a replay are among the attempts"]),
