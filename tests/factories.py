@@ -8,6 +8,7 @@ from actions.models import Action
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector
+from rules.links import Link
 from rules.models import MaintenanceWindow, Rule, Source
 from rules.services import create_rule, create_source
 from rules.services.windows import create_window
