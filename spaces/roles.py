@@ -38,7 +38,7 @@ MEANINGS: Final[Mapping[Ability, str]] = {
     "and export",
     Ability.OPERATE: "test and execute connectors, reconnect them, replay and cancel deliveries, "
     "mute and snooze rules, acknowledge and mute alerts",
-    Ability.EDIT: "create, change, delete, enable and import connectors, sources, actions, rules, conditions and "
+    Ability.EDIT: "create, change, try, delete, enable and import connectors, sources, actions, rules, conditions and "
     "maintenance windows",
     Ability.ADMINISTER: "change the space's settings, its members and keys, and read its audit log",
 }

@@ -1,16 +1,20 @@
 """The console's pages of events."""
 
-from typing import Any
+from typing import Any, Final
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from actions.admin.deliveries import STATE_LABELS
 from actions.models import Delivery
-from rules.models import Event
-from spaces.admin.base import display, number_in
+from rules.admin.verdicts import shown_verdict
+from rules.models import Event, Rule
+from rules.tracing.trace import Cause, trace_event
+from spaces.admin.base import TextInput, display, number_in
 from spaces.admin.filters import RelatedFilter
 from spaces.admin.markup import EMPTY, code_block, json_block, label, list_link, named_link, page_link
 from spaces.admin.read_only import HotTableAdmin, NewestFirst
@@ -18,6 +22,11 @@ from spaces.admin.scoping import OF_RECORDS, scoped
 
 # An event that many rules match has as many deliveries; a page shows no more than these.
 SHOWN_DELIVERIES = 100
+_WAITING: Final = {
+    True: "It waits for its evaluation.",
+    False: "",
+    None: "So much waits for its evaluation that this event may be among it.",
+}
 
 
 class CountedEvents(NewestFirst):
@@ -47,6 +56,7 @@ class EventAdmin(HotTableAdmin):
     search_fields = ["type", "source", "subject", "event_id"]
     search_help_text = "Number of an event, or words of its type, source, subject or id."
     change_form_after_template = "admin/rules/event/deliveries.html"
+    change_form_outer_after_template = "admin/rules/event/trace.html"
     fieldsets = [
         (
             None,
@@ -115,8 +125,8 @@ class EventAdmin(HotTableAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Show the event with its deliveries."""
-        shown = _deliveries(request, object_id)
+        """Show the event with its deliveries, and what the rules make of it."""
+        shown = {**_deliveries(request, object_id), **_trace(self.row(request, object_id), request.GET.get("rule", ""))}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
@@ -139,3 +149,45 @@ def _deliveries(request: HttpRequest, object_id: str) -> dict[str, Any]:
     ]
     headers = ["Delivery", "State", "Reason", "Rule", "Action", "Connector", "Attempts"]
     return {"deliveries": {"headers": headers, "rows": rows}}
+
+
+class TraceForm(forms.Form):
+    """Which rule to ask."""
+
+    rule = forms.CharField(required=False, widget=TextInput({"id": "sy-trace-rule"}))
+
+
+def _trace(event: Event | None, asked: str) -> dict[str, Any]:
+    if event is None:
+        return {}
+    asked = asked.replace("\0", "").strip()
+    shown: dict[str, Any] = {"form": TraceForm({"rule": asked}), "asked": asked}
+    try:
+        trace = trace_event(event, asked)
+    except Rule.DoesNotExist:
+        return {"trace": {**shown, "unknown": asked}}
+    rules = [
+        {
+            "link": list_link("rules.rule", rule.name, public_id=rule.id, space__id__exact=event.space_id),
+            "note": rule.note,
+            "changed_since": rule.changed_since,
+            "verdict": shown_verdict(rule.verdict) if rule.verdict else None,
+        }
+        for rule in trace.rules
+    ]
+    counts = {"left_out": trace.left_out, "did_not_look": trace.did_not_look}
+    waiting = _WAITING[trace.is_waiting]
+    return {"trace": {**shown, **counts, "rules": rules, "waiting": waiting, "causes": list(map(_cause, trace.causes))}}
+
+
+def _cause(cause: Cause) -> str | SafeString:
+    links = [
+        page_link(model, key, f"{name} {key}")
+        for model, name, key in (
+            ("actions.delivery", "Delivery", cause.delivery_id),
+            ("rules.event", "Event", cause.event_id),
+        )
+        if key is not None
+    ]
+    found = format_html_join(" of ", "{}", ((link,) for link in links))
+    return format_html("Hop {}: {} {}", cause.hop, found or cause.cause, cause.detail)

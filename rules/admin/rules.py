@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -15,6 +16,7 @@ from rules.admin.history import HISTORY_ABILITIES, HISTORY_FIELDS, OUTCOME_LABEL
 from rules.admin.link_forms import term_fields, term_fieldsets
 from rules.admin.rule_forms import SCHEDULE_FIELDS, RuleForm, action_fields, schedule_fields
 from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
+from rules.admin.trying import TryingAdmin
 from rules.models import Rule, RuleAction, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
 from rules.types.registry import all_types
@@ -25,13 +27,20 @@ from spaces.admin.markup import EMPTY, code, json_block, label, list_link, objec
 from spaces.admin.schema_fields import SchemaFields
 from spaces.admin.scoping import OF_OBJECTS
 from spaces.admin.typed_admin import Sections, TypedModelAdmin
+from spaces.roles import Ability
 
 
 @admin.register(Rule)
-class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
+class RuleAdmin(TryingAdmin, RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
     """When: which events, or which alerts of its own, trigger which actions."""
 
-    abilities: ClassVar = {**OF_OBJECTS, **RULE_ABILITIES, **HISTORY_ABILITIES}
+    abilities: ClassVar = {
+        **OF_OBJECTS,
+        **RULE_ABILITIES,
+        **HISTORY_ABILITIES,
+        "try": Ability.EDIT,
+        "backtest": Ability.EDIT,
+    }
     form: type[forms.ModelForm[Any]] = RuleForm
     empty_hint = "A rule says which events trigger which actions."
     list_display = [
@@ -124,8 +133,17 @@ class RuleAdmin(RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         """Ask for the space first: it tells which actions there are."""
         spaces = self.spaces(request, "add")
         if request.method == "POST" or chosen_space(request, spaces) or not self.has_add_permission(request):
-            return super().add_view(request, form_url, extra_context)
+            shown = self.try_context(request, None)
+            return super().add_view(request, form_url, {**(extra_context or {}), **shown})
         return ask_for_space(self, request, spaces)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show the form above what tries it."""
+        rule = self.get_object(request, unquote(object_id))
+        shown = self.try_context(request, rule) if rule is not None else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
     def sections(self) -> Sections:
         """Return the params of every rule type."""

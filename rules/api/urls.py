@@ -4,6 +4,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from rules.api.silences import MaintenanceWindowViewSet
+from rules.api.tracing import TraceViewSet
 from rules.api.views import (
     AlertViewSet,
     ConditionViewSet,
@@ -28,4 +29,5 @@ urlpatterns = [
     *router.urls,
     path("events", events_view(EventViewSet.as_view({"get": "list"}))),
     path("events/<int:id>", EventViewSet.as_view({"get": "retrieve"}, detail=True)),
+    path("events/<int:id>/trace", TraceViewSet.as_view({"get": "trace"}, detail=True)),
 ]

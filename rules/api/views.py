@@ -21,6 +21,7 @@ from rules.api.serializers import (
     SourceTypeSerializer,
 )
 from rules.api.silences import AlertSilences, RuleSilences
+from rules.api.tracing import TracingRules
 from rules.history.status import RuleStatus, with_status
 from rules.models import Alert, Event, NamedCondition, Rule, RuleAction, Source, SourceReader, SourceStatus
 from rules.services import delete_condition, delete_rule, delete_source, duplicate_rule, update_rule, update_source
@@ -48,18 +49,20 @@ class RuleFilter(NamedFilter):
         return rows.filter(Holds("tags", Value(value)))
 
 
-class RuleViewSet(RuleSilences, RuleHistory, ObjectViewSet[Rule]):
+class RuleViewSet(RuleSilences, RuleHistory, TracingRules, ObjectViewSet[Rule]):
     """What to look for in events, and the actions that follow."""
 
     abilities: ClassVar = {
         **RuleSilences.abilities,
         **RuleHistory.abilities,
+        **TracingRules.abilities,
         "duplicate": Ability.EDIT,
         **dict.fromkeys(("bulk_mute", "bulk_unmute"), Ability.OPERATE),
     }
     summaries: ClassVar = {
         **RuleSilences.summaries,
         **RuleHistory.summaries,
+        **TracingRules.summaries,
         "duplicate": "Copy a rule",
         "bulk_mute": "Mute many rules",
         "bulk_unmute": "Unmute many rules",
@@ -69,6 +72,7 @@ class RuleViewSet(RuleSilences, RuleHistory, ObjectViewSet[Rule]):
     )
     serializer_class = RuleSerializer
     filterset_class = RuleFilter
+    repeatable = frozenset(TracingRules.abilities)
 
     def narrow(self, rows: QuerySet[Rule], space: Space) -> QuerySet[Rule]:
         """Return the space's rules, each with how it is doing."""

@@ -67,17 +67,22 @@ def alerts_in(envelope: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def envelope_of(event: IncomingEvent) -> dict[str, Any]:
-    """Return an event of the system's own, which is not stored yet, as conditions see it."""
-    return {
-        "specversion": "1.0",
-        "id": event.event_id,
-        "source": event.source,
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "datacontenttype": event.datacontenttype,
-        "data": orjson.loads(event.data or "null"),
-    }
+    """Return the envelope that the event would have once it is stored."""
+    envelope = _envelope(
+        event.source,
+        event.event_id,
+        event.type,
+        event.subject,
+        event.time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        event.datacontenttype,
+        event.dataschema,
+        event.extensions,
+        event.data,
+        event.is_binary,
+    )
+    if event.origin and event.origin.hop:
+        envelope[HOP_ATTRIBUTE] = event.origin.hop
+    return envelope
 
 
 def read_events(ids: list[int]) -> list[StoredEvent]:

@@ -40,7 +40,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class _Look:
+class Look:
     """What a look brings, once it has ended."""
 
     result: Report | Failure | None = None
@@ -70,9 +70,9 @@ def _look(rule: Rule, number: int, state: RuleRun, now: Any) -> Report | Failure
         return Failure("failed", str(error))
     memory = state.memory if isinstance(state.memory, dict) else {}
     run = Run(rule.pk, rule.space_id, now, number, rule.interval or 0, memory, open_keys(rule.pk))
-    look = _Look()
+    look = Look()
     thread = threading.Thread(
-        target=_look_into, args=(look, rule_type, params, run), name=f"rule {rule.public_id}", daemon=True
+        target=look_into, args=(look, rule_type, params, run), name=f"rule {rule.public_id}", daemon=True
     )
     _looking[rule.pk] = thread
     thread.start()
@@ -83,7 +83,8 @@ def _look(rule: Rule, number: int, state: RuleRun, now: Any) -> Report | Failure
     return look.result or Failure("error", "It ended without a word.")
 
 
-def _look_into(look: _Look, rule_type: AnyScheduledRuleType, params: Any, run: Run) -> None:
+def look_into(look: Look, rule_type: AnyScheduledRuleType, params: Any, run: Run) -> None:
+    """Let the type look, for a thread of its own: what it finds, or how it fails, is put into ``look``."""
     try:
         look.result = _checked(rule_type, rule_type.run(params, run))
     except RunFailed as error:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from rules.conditions import Condition, ConditionError
 from rules.models import MaintenanceWindow, NamedCondition, Rule, RuleAction, validate_condition_id
-from rules.named_conditions import PREFIX, compile_named, names_in, users_of
+from rules.named_conditions import PREFIX, compile_named, expand, names_in, users_of
 from spaces import audit
 from spaces.errors import FieldError, InUse, InvalidInput
 from spaces.models import Space
@@ -40,6 +40,11 @@ class User(NamedTuple):
 def named_in(space_id: int) -> dict[str, str]:
     """Return the text of each named condition of a space by its ID."""
     return dict(NamedCondition.objects.filter(space=space_id).values_list("public_id", "condition"))
+
+
+def expanded_in(space_id: int, text: str) -> str:
+    """Return a condition of this space with the named ones put in; raise ConditionError where one is not there."""
+    return expand(text, named_in(space_id)).text if names_in(text) else text
 
 
 def compile_in(space_id: int, text: str) -> Condition:

@@ -99,8 +99,8 @@ def _set_out(space: Space) -> None:
     RetentionMark.objects.get_or_create(
         space=space,
         defaults={
-            "log_entry_id": _first_key(EventLogEntry, "time", begin),
-            "event_id": _first_key(Event, "received_at", begin),
+            "log_entry_id": first_key(EventLogEntry, "time", begin),
+            "event_id": first_key(Event, "received_at", begin),
         },
     )
 
@@ -125,8 +125,8 @@ def _walk(
 ) -> Iterator[int]:
     marks = RetentionMark.objects.filter(space_id__in=run.space_ids)
     low = min(marks.values_list(mark, flat=True))
-    end = _first_key(model, clock, run.cutoff)
-    settled = _first_key(model, clock, run.cutoff - _DISORDER)  # below, nothing that is younger can stand
+    end = first_key(model, clock, run.cutoff)
+    settled = first_key(model, clock, run.cutoff - _DISORDER)  # below, nothing that is younger can stand
     if model is Event:
         end = _first_waiting(run.cutoff, end)
     steps = 0
@@ -141,7 +141,7 @@ def _walk(
         low = high
 
 
-def _first_key(model: type[models.Model], clock: str, moment: datetime) -> int:
+def first_key(model: type[models.Model], clock: str, moment: datetime) -> int:
     """Return the first key from which on rows are of ``moment`` or later, by halving the range of keys."""
     rows = model._default_manager.order_by("pk").values_list("pk", clock)
     first, last = rows.first(), rows.last()

@@ -1,6 +1,8 @@
 """Create, change and delete rules."""
 
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict, Unpack
 
@@ -139,6 +141,34 @@ def delete_rule(rule: Rule) -> None:
         untrack(row, database_time())
         row.delete()
         bump_config_revision(row.space_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A rule that passes every check of saving, and is not saved; and its links to actions."""
+
+    rule: Rule
+    links: list[Link]
+
+
+def draft_rule(
+    space: Space,
+    stored: Rule | None = None,
+    *,
+    type: str = "event",  # noqa: A002  the field's own name
+    **changes: Unpack[RuleChanges],
+) -> Draft:
+    """Return a new rule, or ``stored`` with changes, unsaved; raise InvalidInput for what could not be saved."""
+    if stored is None:
+        row = Rule(space=space, type=type, public_id="draft", name="Draft")
+        changes = {"params": {}, "condition": "", "interval": None, **changes}
+    else:
+        row = copy(stored)
+    with transaction.atomic():
+        links = _apply(row, Findings(), changes)
+    if stored is not None and "actions" not in changes:
+        links = [read(each) for each in stored.links.select_related("action")]
+    return Draft(row, links)
 
 
 def described(row: Rule) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The contract of a rule type: one folder, one instance of an EventRuleType or ScheduledRuleType."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -151,6 +151,19 @@ class Report:
     warnings: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A time that is over, to run a rule over again: ``moments`` are those of its runs, the oldest first.
+
+    ``events`` yields, with the time it was received, each envelope that the rule's ``replayed`` covers and its
+    condition lets pass, oldest first; it can be gone through once.
+    """
+
+    since: datetime
+    moments: Iterable[datetime]
+    events: Iterator[tuple[datetime, Mapping[str, Any]]]
+
+
 class RunFailed(Exception):
     """A run cannot tell anything; the reason is for a person. Its alerts stay as they are."""
 
@@ -167,6 +180,14 @@ class ScheduledRuleType(RuleType[ParamsT]):
     @abstractmethod
     def run(self, params: ParamsT, run: Run) -> Report:
         """Look, and return what there is; raise RunFailed. It runs in a thread of its own, outside a transaction."""
+
+    def replayed(self, params: ParamsT) -> Watch | None:
+        """Return the events that ``replay`` needs; None where the past cannot be told from events."""
+        return None
+
+    def replay(self, params: ParamsT, past: Past) -> Iterator[Report]:
+        """Yield what each run of that time would have found, as if the rule had been enabled when it began."""
+        raise NotImplementedError
 
 
 AnyRuleType = RuleType[Any]

@@ -111,10 +111,10 @@ class ObjectSerializer(serializers.ModelSerializer[ModelT]):
         except QuotaReached:
             raise
         except InvalidInput as invalid:
-            errors = [FieldError(self._as_shown(error.pointer), error.detail) for error in invalid.errors]
+            errors = [FieldError(self.as_shown(error.pointer), error.detail) for error in invalid.errors]
             raise InvalidInput(errors) from None
 
-    def _as_shown(self, pointer: str) -> str:
+    def as_shown(self, pointer: str) -> str:
         """Return a service's pointer with the name that the API gives its first part."""
         _, *parts = pointer.split("/")
         shown = {field.source: name for name, field in self.fields.items()}

@@ -50,7 +50,12 @@ NEEDED: dict[str, dict[str, Ability]] = {
         "export_space": READ,
     },
     "actions.action": {**OBJECTS, "execute": OPERATE, "duplicate": EDIT},
-    "rules.rule": {**OBJECTS, "duplicate": EDIT, **dict.fromkeys(("mute", "unmute", "snooze", "unsnooze"), OPERATE)},
+    "rules.rule": {
+        **OBJECTS,
+        "duplicate": EDIT,
+        **dict.fromkeys(("mute", "unmute", "snooze", "unsnooze"), OPERATE),
+        **dict.fromkeys(("try", "try_of", "backtest", "backtest_of"), EDIT),
+    },
     "rules.maintenancewindow": OBJECTS,
     "rules.source": OBJECTS,
     "rules.namedcondition": OBJECTS,
@@ -189,7 +194,7 @@ def _visit(name: str, url: str, model: type[Model], pattern: URLPattern, space: 
         if abilities is None:
             assert answer.status_code == 302, about
             assert answer["Location"].startswith(reverse("admin:login")), about
-        elif method == "get" and page.startswith("probe_settings"):
+        elif method == "get" and page.startswith(("probe_settings", "try", "backtest")):
             assert answer.status_code == 405, about
         elif is_allowed(model, page, method, abilities, name):
             leads_away = method == "post" or pattern.name == "connectors_connector_execute"
@@ -197,7 +202,7 @@ def _visit(name: str, url: str, model: type[Model], pattern: URLPattern, space: 
             continue
         else:
             # The history asks whether there is such an object before it asks for permission.
-            hidden = page == "history" or (page == "probe_settings_of" and not abilities)
+            hidden = page == "history" or (page.endswith("_of") and not abilities)
             assert answer.status_code in ((302, 404) if hidden else (403,)), about
         assert count_of(model) == before, about
 

@@ -236,7 +236,7 @@ def test_the_first_key_of_a_time_is_found(history: History, count: int) -> None:
     events = [history.event(30 - number) for number in range(count)]
     Event.objects.filter(pk__in=[event.pk for event in events[1::3]]).delete()
     events = list(Event.objects.order_by("id"))
-    find: Callable[[float], int] = lambda age: retention._first_key(Event, "received_at", ago(age))  # noqa: E731
+    find: Callable[[float], int] = lambda age: retention.first_key(Event, "received_at", ago(age))  # noqa: E731
     for age in (40, 30.5, 29.5, 25.5, 14.5, 13, 0):
         younger = [event.pk for event in events if event.received_at >= ago(age)]
         last = events[-1].pk + 1 if events else 0

@@ -1,13 +1,15 @@
 """Finds that no event came for a while: of all that are watched, or of each group that came once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups
-from rules.types.base import Finding, ParamError, Params, Recovery, Report, Run, ScheduledRuleType
+from rules.evaluation.guards import value_at
+from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups, text_of
+from rules.types.base import Finding, ParamError, Params, Past, Recovery, Report, Run, ScheduledRuleType, Watch
 from rules.types.event.event import PatternList
 
 _DAY: Final = 24 * 3600
@@ -81,30 +83,51 @@ class AbsenceRule(ScheduledRuleType[AbsenceParams]):
         for key, came in _read(params, run.space_id, memory.position):
             memory.see(key, came, now)
         memory.reached(top, now)
-        if not params.group_by:
-            memory.seen.setdefault(ALL, memory.since)
-        forgotten = memory.forget(now - params.forget_after) if params.group_by else []
-        findings: list[Finding] = []
-        recovered: list[Recovery] = []
-        for key, seen in memory.seen.items():
-            missing = now - max(seen, memory.since)
-            if missing >= params.seconds:
-                findings.append(Finding(key, "absent", int(now - seen), _missing(key, params, seen)))
-            elif seen >= memory.since:
-                recovered.append(Recovery(key, 0, f"{_what(key, params)} came again."))
-        recovered += [
-            Recovery(key, None, f"{_what(key, params)} did not come any more, and is not expected any more.")
-            for key in forgotten
-        ]
-        told = {each.key for each in findings} | {each.key for each in recovered}
-        return Report(
-            findings,
-            recovered,
-            # After a pause nothing is known of what is missing still.
-            unjudged=[key for key in memory.seen if key not in told],
-            memory=memory.stored(),
-            warnings=memory.warnings,
-        )
+        return _report(params, memory, now)
+
+    def replayed(self, params: AbsenceParams) -> Watch:
+        """Return the events that are to keep coming."""
+        return Watch(params.event_types, params.sources)
+
+    def replay(self, params: AbsenceParams, past: Past) -> Iterator[Report]:
+        """Yield a report for each run, of the events that had come by then."""
+        memory = _Memory({"tops": [(0.0, 0)]}, past.since.timestamp(), patience=inf)
+        coming = next(past.events, None)
+        for moment in past.moments:
+            now = moment.timestamp()
+            while coming is not None and coming[0] <= moment:
+                if key := _group_of(coming[1], params.group_by):
+                    memory.see(key, coming[0], now)
+                coming = next(past.events, None)
+            yield _report(params, memory, now)
+
+
+def _report(params: AbsenceParams, memory: "_Memory", now: float) -> Report:
+    """Return what is missing."""
+    if not params.group_by:
+        memory.seen.setdefault(ALL, memory.since)
+    forgotten = memory.forget(now - params.forget_after) if params.group_by else []
+    findings: list[Finding] = []
+    recovered: list[Recovery] = []
+    for key, seen in memory.seen.items():
+        missing = now - max(seen, memory.since)
+        if missing >= params.seconds:
+            findings.append(Finding(key, "absent", int(now - seen), _missing(key, params, seen)))
+        elif seen >= memory.since:
+            recovered.append(Recovery(key, 0, f"{_what(key, params)} came again."))
+    recovered += [
+        Recovery(key, None, f"{_what(key, params)} did not come any more, and is not expected any more.")
+        for key in forgotten
+    ]
+    told = {each.key for each in findings} | {each.key for each in recovered}
+    return Report(
+        findings,
+        recovered,
+        # After a pause nothing is known of what is missing still.
+        unjudged=[key for key in memory.seen if key not in told],
+        memory=memory.stored(),
+        warnings=memory.warnings,
+    )
 
 
 class _Memory:
@@ -157,6 +180,12 @@ def _read(params: AbsenceParams, space_id: int, after: int) -> Iterable[tuple[st
         return last_seen_of_groups(space_id, params.event_types, params.sources, params.group_by, after)
     seen = last_seen(space_id, params.event_types, params.sources, after)
     return [(ALL, seen)] if seen is not None else []
+
+
+def _group_of(envelope: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """Return the group of an event, "" where it lacks one of the fields; ALL of a rule without groups."""
+    texts = [text_of(value_at(dict(envelope), tuple(field.split(".")))) for field in fields]
+    return (" / ".join(texts) if all(texts) else "") if fields else ALL
 
 
 def _what(key: str, params: AbsenceParams) -> str:

@@ -9,13 +9,11 @@ from django.db import connection
 from django.db.models import Max
 
 from actions.engine.clock import database_time
+from rules.evaluation.selecting import Part, covered_by
 from rules.models import Event
-from spaces.services import OWN_EVENTS
 
 _TABLE: Final = Event._meta.db_table
 _COLUMNS: Final = ("source", "subject", "type")  # what else may be grouped by is in the data
-
-Part = tuple[str, list[Any]]  # SQL and its parameters
 
 
 def last_key() -> int:
@@ -56,25 +54,8 @@ def last_seen_of_groups(
 
 
 def _where(space_id: int, types: Sequence[str], sources: Sequence[str], after: int) -> Part:
-    # SQLite would take the index of all events of the space, and sort them, unless it is kept from it.
-    parts: list[Part] = [("id > %s", [after]), ("space_id + 0 = %s", [space_id])]
-    parts.append(_one_of("type", types) if types else _not_own())
-    if sources:
-        parts.append(_one_of("source", sources))
-    return " AND ".join(sql for sql, _ in parts), [value for _, values in parts for value in values]
-
-
-def _one_of(column: str, patterns: Sequence[str]) -> Part:
-    exact = [pattern for pattern in patterns if not pattern.endswith("*")]
-    begins = [pattern[:-1] for pattern in patterns if pattern.endswith("*")]
-    parts = [f"{column} IN ({', '.join(['%s'] * len(exact))})"] if exact else []
-    # LIKE knows no capitals on SQLite.
-    parts += [f"substr({column}, 1, {len(begin)}) = %s" for begin in begins]
-    return f"({' OR '.join(parts)})", [*exact, *begins]
-
-
-def _not_own() -> Part:
-    return f"substr(type, 1, {len(OWN_EVENTS)}) <> %s", [OWN_EVENTS]
+    covered, values = covered_by(space_id, types, sources)
+    return f"id > %s AND {covered}", [after, *values]
 
 
 def _field(field: str) -> Part:
@@ -86,13 +67,17 @@ def _field(field: str) -> Part:
     return "data -> %s", ["$" + "".join(f'."{name}"' for name in names)]
 
 
+def text_of(value: Any) -> str:
+    """Return a field's value as the text that stands for it in a group's name; "" for one that makes no group."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _text(part: str | None, field: str) -> str:
     if part is None or field in _COLUMNS:
         return part or ""
-    value = orjson.loads(part)
-    if value is None or isinstance(value, dict | list):
-        return ""
-    return value if isinstance(value, str) else part
+    return text_of(orjson.loads(part))
 
 
 def _time(value: Any) -> datetime:
