@@ -8,6 +8,7 @@ from actions.models import Action
 from actions.services import create_action
 from connectors.models import Connector
 from connectors.services import create_connector
+from rules.links import Link
 from rules.models import MaintenanceWindow, Rule, Source
 from rules.services import create_rule, create_source
 from rules.services.windows import create_window
@@ -75,7 +76,7 @@ def make_rule(
     params: dict[str, Any] | None = None,
     name: str | None = None,
     condition: str = "",
-    actions: Iterable[Action] = (),
+    actions: Iterable[Action | Link] = (),
     **rest: Any,
 ) -> Rule:
     """Make an event rule; without ``params`` and ``condition``, it matches every event."""

@@ -18,7 +18,7 @@ from rules.services.silences import mute_rule
 from spaces.errors import InvalidInput
 from spaces.models import Space
 from tests.factories import make_action, make_connector, make_rule
-from tests.rules.running import incoming, own_events
+from tests.rules.running import data_of, incoming, own_events
 from tests.rules.test_summaries import frame
 
 pytestmark = pytest.mark.django_db
@@ -59,8 +59,8 @@ def test_two_actions_have_one_condition_each(space: Space, actions: list[Action]
     assert outcome(space, n=1, t=31) == {"hot": ""}
     for _ in range(3):
         assert outcome(space, n=1, t="hot", site="x") == {"cold": ""}
-    (failed,) = own_events(space, "rule.failed")
-    assert (failed.data["part"], failed.data["action"], failed.data["count"]) == ("condition", "hot", 3)
+    (failed,) = map(data_of, own_events(space, "rule.failed"))
+    assert (failed["part"], failed["action"], failed["count"]) == ("condition", "hot", 3)
 
 
 def test_outside_its_time_frame_an_action_is_not_told_and_that_is_recorded(space: Space, actions: list[Action]) -> None:
