@@ -105,7 +105,11 @@ def told(rule: Rule, sample: Any, *findings: Finding) -> list[Any]:
     before = set(Delivery.objects.values_list("pk", flat=True))
     assert run_rule(claim(rule))
     made = Delivery.objects.exclude(pk__in=before).order_by("pk")
-    return [row.last_reason or tuple(str(text).strip() for text in row.message["body"].values()) for row in made]
+    return [row.last_reason or _in_order(row.message["body"]) for row in made]
+
+
+def _in_order(body: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(body[name]).strip() for name in (*KEYS, "change", "all") if name in body)
 
 
 def pass_seconds(rule: Rule, seconds: int) -> None:
