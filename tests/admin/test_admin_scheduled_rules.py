@@ -100,6 +100,30 @@ def test_what_the_form_does_not_show_of_an_action_is_kept(console: Client, space
     assert links(rule) == before
 
 
+def test_conditions_and_hours_of_actions_are_set_without_json(
+    console: Client, space: Space, actions: list[Action]
+) -> None:
+    call, calm = actions
+    rule = create_rule(
+        space, type="connector_health", name="Down", params={}, actions=[call, Link(calm, "recovered", "change")]
+    )
+    fields: dict[str, Any] = {"actions": [call.pk], "recovered_actions": [calm.pk], "frequency": "summary"}
+    fields |= {f"link_{call.pk}__condition": 'event.data.alert.key == "desk"', f"link_{call.pk}__time_frame": ""}
+    hours = f"link_{calm.pk}_recovered_time_frame"
+    assert console.post(url(rule), entered(space, **fields, **{hours: "Mon-Fri 8-9"})).status_code == 200
+    assert console.post(url(rule), entered(space, **fields, **{hours: "Mon-Fri 08:00-17:00"})).status_code == 302
+    frame = {"days": [1, 2, 3, 4, 5], "hours": {"start": "08:00", "end": "17:00"}, "timezone": "UTC"}
+    names = ("action_id", "group", "frequency", "throttle", "condition", "time_frame")
+    assert list(rule.links.order_by("pk").values_list(*names)) == [
+        (call.pk, "", "summary", 600, 'event.data.alert.key == "desk"', None),
+        (calm.pk, "recovered", "change", None, "", frame),
+    ]
+    page = console.get(url(rule)).content.decode()
+    assert "Mon-Fri 08:00-17:00 UTC" in page
+    wrong = console.post(url(rule), entered(space, **fields | {f"link_{call.pk}__condition": "true &&"}))
+    assert list(form_errors(wrong)) == [f"link_{call.pk}__condition"]
+
+
 def test_a_rule_of_events_takes_nothing_of_a_schedule(console: Client, space: Space, actions: list[Action]) -> None:
     given = entered(space, type="event", actions=[actions[0].pk], condition="true")
     assert console.post(reverse(ADD), given).status_code == 302

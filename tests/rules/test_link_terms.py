@@ -61,6 +61,8 @@ def test_two_actions_have_one_condition_each(space: Space, actions: list[Action]
         assert outcome(space, n=1, t="hot", site="x") == {"cold": ""}
     (failed,) = own_events(space, "rule.failed")
     assert tuple(data_of(failed)[name] for name in ("part", "action", "count")) == ("condition", "hot", 3)
+    (failed,) = map(data_of, own_events(space, "rule.failed"))
+    assert (failed["part"], failed["action"], failed["count"]) == ("condition", "hot", 3)
 
 
 def test_outside_its_time_frame_an_action_is_not_told_and_that_is_recorded(space: Space, actions: list[Action]) -> None:
