@@ -153,7 +153,7 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "/api/v1/spaces": set(),
         "connectors": {"type", "status", "tag", "enabled", "search"},
         "actions": {"connector", "enabled", "search"},
-        "rules": {"type", "enabled", "tag", "action", "search"},
+        "rules": {"type", "enabled", "tag", "action", "status", "search"},
         "alerts": {"rule", "state", "group", "key", "uuid"},
         "events": {"type", "source", "event_id"},
         "deliveries": {
