@@ -157,6 +157,7 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "actions": {"connector", "enabled", "search"},
         "rules": {"type", "enabled", "tag", "action", "search"},
         "conditions": {"search"},
+        "rules": {"type", "enabled", "tag", "action", "status", "search"},
         "alerts": {"rule", "state", "group", "key", "uuid"},
         "events": {"type", "source", "event_id"},
         "deliveries": {
