@@ -155,7 +155,6 @@ def test_it_names_every_filter(document: dict[str, Any]) -> None:
         "/api/v1/spaces": set(),
         "connectors": {"type", "status", "tag", "enabled", "search"},
         "actions": {"connector", "enabled", "search"},
-        "rules": {"type", "enabled", "tag", "action", "search"},
         "conditions": {"search"},
         "rules": {"type", "enabled", "tag", "action", "status", "search"},
         "alerts": {"rule", "state", "group", "key", "uuid"},

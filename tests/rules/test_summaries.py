@@ -24,9 +24,6 @@ from tests.factories import make_action, make_connector
 from tests.rules.scheduled import claim, make_scheduled
 
 BOILER, PUMP = Finding("boiler", "high", 95), Finding("pump", "low", 5)
-KEYS = {
-    name: f"{{{{ alerts.{name}.data | map(attribute='key') | join(' ') }}}}" for name in ("new", "ongoing", "recovered")
-}
 NAMED = " {{% for alert in alerts.{}.data %}}{{{{ alert.key }}}} {{% endfor %}}"
 KEYS = {name: NAMED.format(name) for name in ("new", "ongoing", "recovered")}
 COUNTS = "{{ alerts.all.count }} {{ alert is none }}"

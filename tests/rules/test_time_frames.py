@@ -1,5 +1,3 @@
-"""When an action may be told is read off the clock of a place; what cannot be a time frame is refused when saved."""
-
 """When an action may be told is read off the clock of a place, and what is no time frame is refused when saved."""
 
 from datetime import datetime
