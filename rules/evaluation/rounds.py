@@ -20,6 +20,7 @@ from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
 from rules.conditions import NOT_MATCHED, bind
+from rules.evaluation import gathering
 from rules.evaluation.envelope import StoredEvent, alert_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
@@ -45,10 +46,11 @@ class _Claimed:
 
 @dataclass(slots=True)
 class _Plan:
-    """What a round writes: deliveries, and event-log rows of events that could not be evaluated."""
+    """What a round writes: deliveries, event-log rows of events that could not be evaluated, and buckets of rules."""
 
     deliveries: list[Planned] = field(default_factory=list)
     failures: list[bulk.Row] = field(default_factory=list)
+    buckets: list[bulk.Row] = field(default_factory=list)
 
 
 class Evaluator:
@@ -145,6 +147,7 @@ def _settle(claimed: _Claimed, plan: _Plan) -> None:
     deleted, _ = EventBatch.objects.filter(pk__in=claimed.batches).delete()
     if deleted == len(claimed.batches):
         make_deliveries(plan.deliveries)
+        gathering.add(plan.buckets)
         if plan.failures:
             log.append(plan.failures)
     else:
@@ -157,18 +160,20 @@ def _plan(event_ids: list[int]) -> _Plan:
         return plan
     events = read_events(event_ids)
     sets = rule_sets.of({event.space_id for event in events})
+    met: list[gathering.Met] = []
     for event in events:
         try:
-            plan.deliveries.extend(match_event(event, sets[event.space_id]))
+            plan.deliveries.extend(match_event(event, sets[event.space_id], met))
         except Exception as error:
             # Whatever it is about this event, the ones behind it must go on.
             logger.exception("Event %d could not be evaluated.", event.id)
             plan.failures.append(_failure(event, error))
+    plan.buckets = gathering.sum_up(met)
     return plan
 
 
-def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
-    """Return the deliveries of the rules that the event meets."""
+def match_event(event: StoredEvent, rules: RuleSet, met: list[gathering.Met] | None = None) -> list[Planned]:
+    """Return the deliveries of the rules that the event meets; add it to ``met`` for each of them that gathers."""
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
@@ -183,7 +188,10 @@ def match_event(event: StoredEvent, rules: RuleSet) -> list[Planned]:
                 if match.is_failure:
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
-        planned.extend(make(event, rules, rule, link) for link in rule.links)
+        if rule.gatherer is None:
+            planned.extend(make(event, rules, rule, link) for link in rule.links)
+        elif met is not None:
+            met.append((rule, event))
     return planned
 
 

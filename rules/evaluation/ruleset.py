@@ -17,7 +17,7 @@ from rules.conditions import Condition
 from rules.evaluation.guards import Guards, guards_of
 from rules.evaluation.lookup import Lookup
 from rules.models import Rule, RuleAction
-from rules.types.base import Watch
+from rules.types.base import Gatherer, GatheringRuleType, Watch
 from rules.types.registry import UnknownRuleType, get_type
 from spaces.errors import InvalidInput
 from spaces.models import Space
@@ -40,13 +40,19 @@ class Link:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
-    """A rule, ready to evaluate. ``condition`` is None when every watched event matches."""
+    """A rule, ready to evaluate. ``condition`` is None when every watched event matches.
 
+    One with a ``gatherer`` triggers nothing by itself: what it meets is summed up for its runs.
+    """
+
+    id: int
+    epoch: int
     public_id: str
     about: dict[str, str]  # `rule` in templates
     watch: Watch
     condition: Condition | None
     guards: Guards
+    gatherer: Gatherer | None = None
     links: tuple[Link, ...] = ()
 
 
@@ -136,12 +142,16 @@ def _rules(space: Space, known: AllRules) -> Iterator[tuple[tuple[int, int], Com
 
 def _compiled(rule: Rule) -> CompiledRule:
     rule_type = get_type(rule.type)
+    params = rule_type.params_model.model_validate(rule.params)
     return CompiledRule(
+        id=rule.pk,
+        epoch=rule.epoch,
         public_id=rule.public_id,
         about={"id": rule.public_id, "name": rule.name},
-        watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        watch=rule_type.watch(params),
         condition=Condition(rule.condition) if rule.condition.strip() else None,
         guards=guards_of(rule.condition),
+        gatherer=rule_type.gatherer(params) if isinstance(rule_type, GatheringRuleType) else None,
     )
 
 

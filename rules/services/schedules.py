@@ -52,7 +52,8 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
     """Run soon, where the rule is enabled, after a change of it. Call it in the transaction of the change.
 
     ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers is
-    forgotten, and its open alerts are not tracked any more, for nobody looks at what they were found in.
+    forgotten with what was summed up for it, and its open alerts are not tracked any more, for nobody looks at what
+    they were found in.
     """
     if row.interval is None:
         return
@@ -62,3 +63,7 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
     RuleRun.objects.update_or_create(rule=row, defaults=changes)
     if anew:
         untrack(row, database_time())
+        # A round that knows the former terms yet may add buckets of theirs: they are of another epoch.
+        row.epoch += 1
+        row.save(update_fields=["epoch"])
+        row.buckets.all().delete()

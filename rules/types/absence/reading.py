@@ -10,6 +10,7 @@ from django.db.models import Max
 
 from actions.engine.clock import database_time
 from rules.models import Event
+from rules.types.grouping import JOINT, text_of
 from spaces.services import OWN_EVENTS
 
 _TABLE: Final = Event._meta.db_table
@@ -52,7 +53,7 @@ def last_seen_of_groups(
     for *parts, seen in rows:
         texts = [_text(part, field) for part, field in zip(parts, fields, strict=True)]
         if all(texts):
-            yield " / ".join(texts), _time(seen)
+            yield JOINT.join(texts), _time(seen)
 
 
 def _where(space_id: int, types: Sequence[str], sources: Sequence[str], after: int) -> Part:
@@ -89,10 +90,7 @@ def _field(field: str) -> Part:
 def _text(part: str | None, field: str) -> str:
     if part is None or field in _COLUMNS:
         return part or ""
-    value = orjson.loads(part)
-    if value is None or isinstance(value, dict | list):
-        return ""
-    return value if isinstance(value, str) else part
+    return text_of(orjson.loads(part))
 
 
 def _time(value: Any) -> datetime:
