@@ -33,7 +33,7 @@ def result(aggregate: Aggregate, buckets: list[list[Any]], field: str = "data.x"
     return state.result() if state else None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(BUCKETS)
 def test_buckets_come_to_what_their_events_come_to(buckets: list[list[float]]) -> None:
     values = [float(value) for values in buckets for value in values]
@@ -48,7 +48,7 @@ def test_buckets_come_to_what_their_events_come_to(buckets: list[list[float]]) -
     assert (result(PLAIN["min"], buckets), result(PLAIN["max"], buckets)) == (min(values), max(values))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(BUCKETS, st.floats(1, 99.9))
 def test_a_percentile_is_at_most_one_in_a_hundred_off(buckets: list[list[float]], percent: float) -> None:
     values = sorted(max(-LARGEST, min(float(value), LARGEST)) for values in buckets for value in values)
@@ -60,7 +60,7 @@ def test_a_percentile_is_at_most_one_in_a_hundred_off(buckets: list[list[float]]
     assert found == pytest.approx(exact, rel=ERROR * 1.001, abs=SMALLEST)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.one_of(st.text(max_size=3), st.integers(-3, 3), st.booleans()), max_size=20), max_size=8))
 def test_few_distinct_values_are_counted_exactly(buckets: list[list[Any]]) -> None:
     distinct = {orjson.dumps(value) for values in buckets for value in values}
