@@ -48,6 +48,8 @@ def make_threshold(space: Space, *, condition: str = "", actions: Any = (), **pa
         actions=actions,
         params={"event_types": ["test.*"], "threshold": 5, **params},
     )
+    # Its first run is when the test says, not that of another rule.
+    RuleRun.objects.filter(rule=rule).update(next_at=timezone.now() + timedelta(hours=1))
     if not is_new:
         now = timezone.now().timestamp()
         RuleRun.objects.filter(rule=rule).update(memory={"since": now - 8 * 86400, "ran": now, "groups": {}})
