@@ -113,7 +113,7 @@ def _fill(rules: int, events: int) -> "list[Rule]":
             f"extensions, data, is_binary, digest, received_at) SELECT {space.pk}, '/bench', n::text, "
             f"'plant' || (n %% {rules}) || '.reading', '', {ago}, 'application/json', '', '{{}}', "
             f"jsonb_build_object('site', 'site-' || (n %% {SITES}), 'temperature', 20 + (n %% 17) / 2.0), false, "
-            f"decode(md5(n::text), 'hex'), {ago} FROM {series}".replace("14.0 * 86400", str(WINDOW)).replace("%%", "%")
+            f"decode(md5(n::text), 'hex'), {ago} FROM {series}".replace("14.0 * 86400", f"{WINDOW}.0").replace("%%", "%")
         )
     made = [
         create_rule(space, type="threshold", name=f"R{number}", params=_params(number), interval=60)
