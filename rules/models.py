@@ -228,6 +228,9 @@ class Rule(models.Model):
     tags = models.JSONField(default=list, blank=True)
     enabled = models.BooleanField(default=True)
     version = models.PositiveIntegerField(default=1, editable=False)
+    epoch = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Moves on with each change of what the rule looks at."
+    )
     interval = models.PositiveIntegerField(
         null=True, blank=True, help_text="Seconds from one run to the next; of rules that run by themselves."
     )
@@ -332,6 +335,29 @@ class RuleRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.number} of rule {self.rule_id}"
+
+
+class Bucket(models.Model):
+    """What a rule's events of a short stretch of time come to, as one round of evaluation summed them up.
+
+    Hot table: a round adds rows and changes none, so rounds never wait for each other; the run of the rule puts those
+    of a stretch together. Rows of another epoch than the rule's, or of a rule that is gone, count for nothing: a round
+    whose rules were not of the latest wrote them.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    rule = models.ForeignKey(
+        Rule, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="buckets"
+    )
+    epoch = models.PositiveIntegerField(help_text="That of the rule whose terms it was made under.")
+    start = models.BigIntegerField(help_text="When the stretch begins, in seconds since 1970.")
+    data = models.BinaryField(help_text="JSON, as the rule's type has it.")
+
+    class Meta:
+        indexes = [models.Index(fields=["rule", "epoch", "start"], name="bucket_of_rule")]
+
+    def __str__(self) -> str:
+        return f"bucket {self.start} of rule {self.rule_id}"
 
 
 class Alert(models.Model):

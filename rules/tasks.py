@@ -8,7 +8,7 @@ from rules.history.counting import forget_minutes
 from rules.services.accept import EVALUATE
 from rules.services.own_events import announce_deaths, announce_failing
 from rules.services.quotas import count_stored_events
-from rules.services.retention import delete_old
+from rules.services.retention import delete_old, drop_lost_buckets
 from rules.services.source_status import settle_all
 
 
@@ -38,3 +38,4 @@ def announce() -> None:
 def delete() -> None:
     """Delete for a while what spaces do not keep any longer."""
     delete_old()
+    drop_lost_buckets()

@@ -62,6 +62,12 @@ class RuleForm(TypedForm):
         chosen = all_types().get(self.type_id)
         return chosen is not None and chosen.is_scheduled
 
+    @property
+    def takes_condition(self) -> bool:
+        """Whether rules of the chosen type have a condition."""
+        chosen = all_types().get(self.type_id)
+        return chosen is not None and chosen.takes_condition
+
     def locate(self, pointer: str) -> tuple[str, str] | None:
         """Return the field of a pointer; what is said of an action stands where that is entered."""
         name = pointer.rpartition("/")[2]
@@ -83,6 +89,8 @@ class RuleForm(TypedForm):
         if not self.is_scheduled:
             return {**common, "condition": self.cleaned_data["condition"], "actions": links}
         given = {name: self.cleaned_data[name] for name in SCHEDULED if self.cleaned_data[name] is not None}
+        if self.takes_condition:
+            given["condition"] = self.cleaned_data["condition"]
         return {**common, "actions": links, **given}
 
     def _chosen_links(self) -> list[Link]:

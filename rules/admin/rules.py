@@ -191,7 +191,8 @@ class RuleAdmin(TryingAdmin, RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         groups = super().get_fieldsets(request, obj)
         if obj is None or obj.interval is not None:
             groups.append(("Schedule and alerts", {"fields": list(SCHEDULE_FIELDS)}))
-        takes_condition = obj is None or obj.interval is None
+        declared = all_types().get(obj.type) if obj else None
+        takes_condition = declared is None or declared.takes_condition
         does = [*(["condition"] if takes_condition else []), "actions", "tags"]
         groups.append(("Condition and actions" if takes_condition else "Actions", {"fields": does}))
         if obj is not None:

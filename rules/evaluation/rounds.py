@@ -24,6 +24,7 @@ from actions.templating import RenderedTooLarge, TemplateError
 from actions.wakeups import wake
 from connectors.outcomes import Reason
 from rules.conditions import NOT_MATCHED, Bound, bind
+from rules.evaluation import gathering
 from rules.evaluation.envelope import StoredEvent, alert_in, alerts_in, read_events
 from rules.evaluation.failures import rule_failures
 from rules.evaluation.ruleset import CompiledRule, Link, RuleSet, rule_sets
@@ -52,11 +53,12 @@ class _Claimed:
 
 @dataclass(slots=True)
 class _Plan:
-    """What a round writes: deliveries, and event-log rows of events that could not be evaluated; what it counts."""
+    """What a round writes: deliveries, log rows of events that could not be evaluated, buckets; and what it counts."""
 
     deliveries: list[Planned] = field(default_factory=list)
     failures: list[bulk.Row] = field(default_factory=list)
     matched: list[Counted] = field(default_factory=list)
+    buckets: list[bulk.Row] = field(default_factory=list)
 
 
 class Evaluator:
@@ -154,6 +156,7 @@ def _settle(claimed: _Claimed, plan: _Plan) -> None:
     if deleted == len(claimed.batches):
         make_deliveries(plan.deliveries)
         tally.count(plan.matched)
+        gathering.add(plan.buckets)
         if plan.failures:
             log.append(plan.failures)
     else:
@@ -166,18 +169,25 @@ def _plan(event_ids: list[int]) -> _Plan:
         return plan
     events = read_events(event_ids)
     sets = rule_sets.of({event.space_id for event in events})
+    met: list[gathering.Met] = []
     for event in events:
         try:
-            plan.deliveries.extend(match_event(event, sets[event.space_id], plan.matched))
+            plan.deliveries.extend(match_event(event, sets[event.space_id], plan.matched, met))
         except Exception as error:
             # Whatever it is about this event, the ones behind it must go on.
             logger.exception("Event %d could not be evaluated.", event.id)
             plan.failures.append(_failure(event, error))
+    plan.buckets = gathering.sum_up(met)
     return plan
 
 
-def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> list[Planned]:
-    """Return the deliveries of the rules that the event meets; the rules themselves are added to ``matched``."""
+def match_event(
+    event: StoredEvent, rules: RuleSet, matched: list[Counted], met: list[gathering.Met] | None = None
+) -> list[Planned]:
+    """Return the deliveries of the rules that the event meets; the rules themselves are added to ``matched``.
+
+    It is added to ``met`` for each of them that gathers.
+    """
     envelope = event.envelope
     planned: list[Planned] = []
     bound = None
@@ -195,6 +205,12 @@ def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> l
                     troubles.failed(event.space_id, rule.public_id, rule.version, "condition", match.reason)
                     rule_failures.note(event.space_id, rule.about, event.id, event.hop, "condition", match.reason)
                 continue
+        if rule.gatherer is not None:
+            # Its runs tell, and count, what they find.
+            if met is not None:
+                met.append((rule, event))
+            continue
+        matched.append((event.space_id, rule.public_id, "matched"))
         links = rule.links
         if rule.has_terms:
             bound = bound or bind(envelope)
@@ -202,8 +218,7 @@ def match_event(event: StoredEvent, rules: RuleSet, matched: list[Counted]) -> l
         made = [make(event, rule, link) for link in links]
         if rule.has_terms:
             made = _framed(made, links)
-        matched.append((event.space_id, rule.public_id, "matched"))
-        if troubles.watched and not any(plan.failure for plan in made):
+        if troubles.watched and len(links) == len(rule.links) and not any(plan.failure for plan in made):
             troubles.succeeded(event.space_id, rule.public_id, rule.version)
         if rules.has_silences and (silence := _silence(rules, rule, envelope, bound)):
             made = [_suppressed(plan, silence) for plan in made]
@@ -221,6 +236,8 @@ def _told(event: StoredEvent, rule: CompiledRule, bound: Bound) -> tuple[Link, .
         elif refusal.is_failure:
             about = (event.space_id, rule.about, event.id, event.hop)
             rule_failures.note(*about, "condition", refusal.reason, link.target.public_id)
+            where = (event.space_id, rule.public_id, rule.version)
+            troubles.failed(*where, "condition", refusal.reason, link.target.public_id)
     return tuple(told)
 
 

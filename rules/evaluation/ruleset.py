@@ -22,7 +22,7 @@ from rules.named_conditions import expand
 from rules.services.conditions import named_in
 from rules.silences.silence import Audible
 from rules.silences.stored import audible, windows_of
-from rules.types.base import Watch
+from rules.types.base import Gatherer, GatheringRuleType, Watch
 from rules.types.registry import UnknownRuleType, get_type
 from rules.variables import about_rule
 from spaces.errors import InvalidInput
@@ -51,14 +51,18 @@ class CompiledRule:
     """A rule, ready to evaluate. ``condition`` is None when every watched event matches.
 
     ``has_terms`` says whether any link has terms of its own: where none has, no event pays for the question.
+    One with a ``gatherer`` triggers nothing by itself: what it meets is summed up for its runs.
     """
 
+    id: int
+    epoch: int
     public_id: str
     about: dict[str, Any]  # `rule` in templates
     watch: Watch
     condition: Condition | None
     guards: Guards
     audible: Audible
+    gatherer: Gatherer | None = None
     links: tuple[Link, ...] = ()
     named: Mapping[str, str] = field(default_factory=dict)  # the named conditions that stand in its own
     version: int = 0
@@ -165,15 +169,19 @@ def _rules(space: Space, known: AllRules, named: Mapping[str, str]) -> Iterator[
 def _compiled(rule: Rule, named: Mapping[str, str]) -> CompiledRule:
     rule_type = get_type(rule.type)
     condition = expand(rule.condition, named)
+    params = rule_type.params_model.model_validate(rule.params)
     return CompiledRule(
+        id=rule.pk,
+        epoch=rule.epoch,
         public_id=rule.public_id,
         about=about_rule(rule),
-        watch=rule_type.watch(rule_type.params_model.model_validate(rule.params)),
+        watch=rule_type.watch(params),
         version=rule.version,
         audible=audible(rule),
         condition=Condition(condition.text) if condition.text.strip() else None,
         guards=guards_of(condition.text),
         named=condition.used,
+        gatherer=rule_type.gatherer(params) if isinstance(rule_type, GatheringRuleType) else None,
     )
 
 

@@ -69,7 +69,7 @@ def _look(rule: Rule, number: int, state: RuleRun, now: Any) -> Report | Failure
         # It was checked when it was saved: only a changed installation can bring this about.
         return Failure("failed", str(error))
     memory = state.memory if isinstance(state.memory, dict) else {}
-    run = Run(rule.pk, rule.space_id, now, number, rule.interval or 0, memory, open_keys(rule.pk))
+    run = Run(rule.pk, rule.space_id, now, number, rule.interval or 0, memory, open_keys(rule.pk), rule.epoch)
     look = Look()
     thread = threading.Thread(
         target=look_into, args=(look, rule_type, params, run), name=f"rule {rule.public_id}", daemon=True

@@ -4,6 +4,7 @@ Tables are read in ranges of keys, each statement by itself consistent: a check 
 holds up nobody, and finds nothing wrong in work that goes on meanwhile.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,10 +19,11 @@ from django.db.models.functions import Now
 
 from actions.models import ENDED, Delivery, EventLogEntry
 from actions.suppression import Suppression
-from rules.models import Alert, Event, EventBatch, RuleRun
+from rules.models import Alert, Bucket, Event, EventBatch, Rule, RuleRun
 
 _EXAMPLES: Final = 5
 _SPAN: Final = 10_000  # keys looked at in one statement
+_SWEPT_IN: Final = 8 * 24 * 3600  # seconds in which what a rule that was deleted left behind has gone
 State = Delivery.State
 
 _LOG, _DELIVERIES = EventLogEntry._meta.db_table, Delivery._meta.db_table
@@ -60,6 +62,7 @@ def check_invariants() -> Iterator[Finding]:
     yield _check_batches()
     yield from _check_table(RuleRun, "rules that run by themselves", _OF_RUNS)
     yield from _check_table(Alert, "alerts", _OF_ALERTS)
+    yield from _check_table(Bucket, "buckets of rules", _OF_BUCKETS)
 
 
 def check_settled() -> Iterator[Finding]:
@@ -177,6 +180,11 @@ def _opened_twice(low: int, high: int) -> "QuerySet[Alert]":
     return Alert.objects.filter(_OPEN & Exists(other), pk__gte=low, pk__lt=high).order_by("pk")
 
 
+def _without_rule(low: int, high: int) -> "QuerySet[Bucket]":
+    rows = Bucket.objects.filter(pk__gte=low, pk__lt=high, start__lt=int(time.time()) - _SWEPT_IN).order_by("pk")
+    return rows.filter(~Exists(Rule.objects.filter(pk=OuterRef("rule_id"))))
+
+
 _LEASE = Q(lease_token__isnull=False, lease_until__isnull=False)
 _NO_LEASE = Q(lease_token=None, lease_until=None)
 _FINISHED = Q(state__in=ENDED)
@@ -261,6 +269,18 @@ _OF_ALERTS: Final = (
         "an open alert has no end, and one that ended has",
         _REPORT,
         (_OPEN & Q(ended_at__isnull=False)) | (~_OPEN & Q(ended_at=None)),
+    ),
+)
+_OF_BUCKETS: Final = (
+    _Check(
+        "a bucket is of a rule that is there, or of one that was a while ago",
+        "The sweep does not run: look at the scheduler, and at its task rules.tasks.delete_old.",
+        _without_rule,
+    ),
+    _Check(
+        "a bucket was made under terms that its rule has or had",
+        f"{_REPORT} Disable the rule and enable it again.",
+        Q(epoch__gt=F("rule__epoch")),
     ),
 )
 

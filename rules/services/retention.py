@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from actions.models import ENDED, Delivery, EventLogEntry
 from rules.history.records import HOUR, RuleCount, RunRecord
-from rules.models import Alert, Event, EventBatch, RetentionMark
+from rules.models import Alert, Bucket, Event, EventBatch, RetentionMark, Rule
 from rules.services.errands import held
 from spaces.models import Space
 
@@ -33,6 +33,13 @@ _REST: Final = 1.0  # pause after a step, in times of what the step took: ingest
 _SHORTEST_REST: Final = 0.005  # seconds
 # How far the order of keys and that of times may differ: as long as a transaction takes to commit, and then some.
 _DISORDER: Final = timedelta(minutes=10)
+_BUCKETS, _RULES = Bucket._meta.db_table, Rule._meta.db_table
+# The rules that have buckets, one step in the index for each, however many buckets each has.
+_LOST: Final = (
+    f"WITH RECURSIVE owner(id) AS (SELECT min(rule_id) FROM {_BUCKETS} UNION ALL "  # noqa: S608  constant names
+    f"SELECT (SELECT min(rule_id) FROM {_BUCKETS} WHERE rule_id > owner.id) FROM owner WHERE owner.id IS NOT NULL) "
+    f"SELECT id FROM owner WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {_RULES} r WHERE r.id = owner.id)"
+)
 
 
 _pause: Final = threading.Event().wait
@@ -200,6 +207,15 @@ def _delete_all(rows: "models.QuerySet[RowT]") -> Iterator[int]:
     """Delete the rows step by step."""
     while keys := list(rows.values_list("pk", flat=True)[: _SPAN[connection.vendor]]):
         yield _delete(rows.model._default_manager.filter(pk__in=keys).order_by())
+
+
+def drop_lost_buckets() -> int:
+    """Delete the buckets of rules that are gone, which rounds that knew the rules yet added; return how many went."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOST)
+        lost = [rule_id for (rule_id,) in cursor.fetchall()]
+    keys = list(Bucket.objects.filter(rule__in=lost).values_list("pk", flat=True)[: _SPAN[connection.vendor]])
+    return _delete(_rows(Bucket, set(keys)))
 
 
 def _without_deliveries(events: "models.QuerySet[Event]", run: _Run) -> "models.QuerySet[Event]":

@@ -18,7 +18,7 @@ from rules.models import Frequency, Rule, RuleAction, RuleRun
 from rules.services.conditions import clean_condition_in
 from rules.services.schedules import SCHEDULED, clean_schedule, follow_rule, what_it_looks_at
 from rules.silences.stored import clean_snoozes
-from rules.types.base import Params
+from rules.types.base import ParamError, Params
 from rules.types.registry import UnknownRuleType, all_types, get_type
 from spaces import audit
 from spaces.errors import FieldError, InvalidInput
@@ -203,7 +203,7 @@ def _apply(row: Rule, found: Findings, changes: RuleChanges) -> list[Link]:
             row.name = clean_name(changes["name"])
     if "params" in changes:
         with found.gather():
-            row.params = _clean_params(row.type, changes["params"])
+            row.params = _clean_params(row, changes["params"])
     if "condition" in changes:
         with found.gather():
             row.condition = _clean_condition(row.space_id, row.type, changes["condition"])
@@ -241,16 +241,22 @@ def _relink(row: Rule, links: list[Link]) -> None:
     row.summaries.exclude(action__in=summarised).delete()
 
 
-def _clean_params(type_id: str, params: dict[str, Any]) -> dict[str, Any]:
+def _clean_params(row: Rule, params: dict[str, Any]) -> dict[str, Any]:
     try:
-        rule_type = get_type(type_id)
+        rule_type = get_type(row.type)
     except UnknownRuleType as error:
         raise reject("/type", str(error)) from None
     check_storable(params, "/params")
     parsed: Params = parse_model(rule_type.params_model, params, "/params")
-    if faulty := [FieldError(f"/params{each.pointer}", each.detail) for each in rule_type.check(parsed)]:
-        raise InvalidInput(faulty)
+    faulty = [*rule_type.check(parsed), *_beyond_retention(rule_type.look_back(parsed), row.space.retention_days)]
+    if faulty:
+        raise InvalidInput([FieldError(f"/params{each.pointer}", each.detail) for each in faulty])
     return parsed.model_dump(mode="json")
+
+
+def _beyond_retention(look_back: tuple[str, int] | None, days: int | None) -> Iterable[ParamError]:
+    if look_back is not None and days and look_back[1] > days * 24 * 3600:
+        yield ParamError(look_back[0], f"The space keeps events for {days} days: use at most {days * 24 * 3600}.")
 
 
 def _clean_condition(space_id: int, type_id: str, text: str) -> str:

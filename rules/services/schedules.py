@@ -51,9 +51,9 @@ def what_it_looks_at(row: Rule) -> tuple[Any, ...]:
 def follow_rule(row: Rule, *, anew: bool = True) -> None:
     """Run soon, where the rule is enabled, after a change of it. Call it in the transaction of the change.
 
-    ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers
-    and what its summaries gathered are forgotten, and its open alerts are not tracked any more, for nobody looks at
-    what they were found in.
+    ``anew`` is for a change of what it looks at: what a run finds that is under way is not stored, what it remembers,
+    what was summed up for it and what its summaries gathered are forgotten, and its open alerts are not tracked any
+    more, for nobody looks at what they were found in.
     """
     if row.interval is None:
         return
@@ -64,3 +64,7 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
     if anew:
         row.summaries.all().delete()
         untrack(row, database_time())
+        # A round that knows the former terms yet may add buckets of theirs: they are of another epoch.
+        row.epoch += 1
+        row.save(update_fields=["epoch"])
+        row.buckets.all().delete()

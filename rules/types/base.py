@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -95,6 +95,13 @@ class RuleType(ABC, Generic[ParamsT]):
         """Return what is wrong with params that the model takes."""
         return ()
 
+    def look_back(self, params: ParamsT) -> tuple[str, int] | None:
+        """Return how many seconds back it looks at events, after the pointer of the param that says so.
+
+        It may be no more than the space keeps events for.
+        """
+        return None
+
 
 class EventRuleType(RuleType[ParamsT]):
     """Looks at each event by itself, when it comes."""
@@ -115,6 +122,7 @@ class Run:
     interval: int  # seconds from one run to the next
     memory: Mapping[str, Any]  # as the last run that did not fail left it
     open_keys: frozenset[str]  # of the alerts that wait for their delay or are active
+    epoch: int = 0  # moves on with each change of what the rule looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,31 @@ class ScheduledRuleType(RuleType[ParamsT]):
     def replay(self, params: ParamsT, past: Past) -> Iterator[Report]:
         """Yield what each run of that time would have found, as if the rule had been enabled when it began."""
         raise NotImplementedError
+
+
+class Gatherer(Protocol):
+    """Sums up the events of one rule, in buckets of time."""
+
+    @property
+    def width(self) -> int:
+        """Seconds of a bucket."""
+
+    def sum_up(self, envelopes: Iterable[dict[str, Any]]) -> bytes:
+        """Return what these events of one bucket come to, as the rule's runs read it."""
+
+
+class GatheringRuleType(ScheduledRuleType[ParamsT]):
+    """Looks, at an interval, at what the evaluation summed up of the events that met the rule's condition."""
+
+    takes_condition = True
+
+    @abstractmethod
+    def watch(self, params: ParamsT) -> Watch:
+        """Return which events a rule with these params sums up."""
+
+    @abstractmethod
+    def gatherer(self, params: ParamsT) -> Gatherer:
+        """Return what sums up the events of a rule with these params."""
 
 
 AnyRuleType = RuleType[Any]

@@ -157,3 +157,28 @@ def test_alerts_are_listed_and_shown_and_nothing_can_be_changed(console: Client,
     assert console.get(list_, {"state__exact": "active"}).status_code == 200
     assert console.post(page, {"state": "active"}).status_code == 403
     assert Alert.objects.get().state == "untracked"
+
+
+def test_a_rule_that_sums_up_events_is_created_with_its_condition(console: Client, space: Space) -> None:
+    sent = {
+        **entered(space, type="threshold", condition="event.data.t > 0"),
+        "threshold_params_aggregate": "avg",
+        "threshold_params_field": "data.t",
+        "threshold_params_percentile": "95",
+        "threshold_params_window": "300",
+        "threshold_params_comparator": "between",
+        "threshold_params_threshold": "20",
+        "threshold_params_upper_threshold": "30.5",
+        "threshold_params_group_by": "data.site",
+        "threshold_params_forget_after": "3600",
+    }
+    missing = {**sent, "threshold_params_upper_threshold": ""}
+    assert list(form_errors(console.post(reverse(ADD), missing))) == ["threshold_params_upper_threshold"]
+    assert console.post(reverse(ADD), sent).status_code == 302
+    rule = Rule.objects.get()
+    assert (rule.condition, rule.params["upper_threshold"], rule.params["top"]) == ("event.data.t > 0", 30.5, None)
+    page = console.get(url(rule))
+    assert "event.data.t &gt; 0" in page.content.decode()
+    changed = {**sent, "condition": "event.data.t > 1", "public_id": "", "seen_version": str(rule.version)}
+    assert console.post(url(rule), changed).status_code == 302
+    assert Rule.objects.get().condition == "event.data.t > 1"

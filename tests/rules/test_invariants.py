@@ -16,12 +16,12 @@ from django.db import connection
 from django.utils import timezone
 
 from actions.models import Action, Delivery, EventLogEntry
-from rules.models import Event, EventBatch
+from rules.models import Bucket, Event, EventBatch, Rule
 from rules.services import invariants
 from rules.services.accept import accept_events
 from rules.services.invariants import check_invariants
 from spaces.models import Space
-from tests.factories import make_action, make_connector, make_space
+from tests.factories import make_action, make_connector, make_rule, make_space
 from tests.rules.running import incoming
 
 pytestmark = pytest.mark.django_db
@@ -177,6 +177,15 @@ def test_a_batch_of_events_that_are_gone_or_anothers_is_found(space: Space) -> N
     assert list(broken().values()) == [(1, 1, [batch.pk])]
 
 
+def test_a_bucket_of_a_rule_that_went_long_ago_or_of_an_epoch_to_come_is_found(space: Space) -> None:
+    epoch = make_rule(space).epoch
+    Bucket.objects.create(rule_id=10**6, epoch=1, start=int(timezone.now().timestamp()) - 86400, data=b"{}")
+    assert broken() == {}
+    old = Bucket.objects.create(rule_id=10**6, epoch=1, start=0, data=b"{}")
+    strange = Bucket.objects.create(rule=Rule.objects.get(), epoch=epoch + 1, start=0, data=b"{}")
+    assert [examples for _, _, examples in broken().values()] == [[old.pk], [strange.pk]]
+
+
 def test_every_row_of_every_range_is_counted_and_few_are_named(
     space: Space, action: Action, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +205,7 @@ def test_the_report_says_how_much_was_checked_what_is_broken_and_what_to_do(
     call_command("check_invariants")
     assert "ok      a delivery belongs to a stored event (1 deliveries)" in capsys.readouterr().out
     EventLogEntry.objects.update(outcome="failure")
-    with pytest.raises(CommandError, match="1 of 23 invariants are broken") as failure:
+    with pytest.raises(CommandError, match="1 of 25 invariants are broken") as failure:
         call_command("check_invariants")
     assert failure.value.returncode == 1
     out = capsys.readouterr().out
@@ -207,7 +216,7 @@ def test_the_report_is_json_on_demand(delivery: Delivery, capsys: pytest.Capture
     call_command("check_invariants", "--json", "--settled")
     report = json.loads(capsys.readouterr().out)
     assert report["holds"] is True
-    assert len(report["invariants"]) == 25
+    assert len(report["invariants"]) == 27
     Delivery.objects.update(hop=1)
     with pytest.raises(CommandError):
         call_command("check_invariants", "--json")
@@ -245,5 +254,5 @@ def test_a_check_in_the_wrong_place_leaves_nothing_there(tmp_path: Path) -> None
 def test_work_that_is_left_over_is_found_on_demand(space: Space, delivery: Delivery) -> None:
     accept_events(space.pk, [incoming()])
     call_command("check_invariants")
-    with pytest.raises(CommandError, match="1 of 25"):
+    with pytest.raises(CommandError, match="1 of 27"):
         call_command("check_invariants", "--settled")

@@ -3,32 +3,19 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from rules.evaluation.guards import value_at
-from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups, text_of
+from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups
 from rules.types.base import Finding, ParamError, Params, Past, Recovery, Report, Run, ScheduledRuleType, Watch
 from rules.types.event.event import PatternList
+from rules.types.grouping import ALL, MOST_GROUPS, Fields, text_of
 
 _DAY: Final = 24 * 3600
-_FIELD: Final = r"^(source|subject|type|data(\.[A-Za-z0-9_-]{1,64}){1,5})$"
-MOST_GROUPS: Final = 10_000
 # Events of one moment may become visible in another order than that of their keys: so many seconds are read again.
 _AGAIN: Final = 60.0
-ALL: Final = "events"  # key of the one alert of a rule without groups
-
-
-def _distinct(fields: list[str]) -> list[str]:
-    return list(dict.fromkeys(fields))
-
-
-Fields = Annotated[
-    list[Annotated[str, StringConstraints(strip_whitespace=True, pattern=_FIELD)]],
-    Field(max_length=2),
-    AfterValidator(_distinct),
-]
 
 
 class AbsenceParams(Params):

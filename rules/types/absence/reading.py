@@ -11,6 +11,7 @@ from django.db.models import Max
 from actions.engine.clock import database_time
 from rules.evaluation.selecting import Part, covered_by
 from rules.models import Event
+from rules.types.grouping import JOINT, text_of
 
 _TABLE: Final = Event._meta.db_table
 _COLUMNS: Final = ("source", "subject", "type")  # what else may be grouped by is in the data
@@ -50,7 +51,7 @@ def last_seen_of_groups(
     for *parts, seen in rows:
         texts = [_text(part, field) for part, field in zip(parts, fields, strict=True)]
         if all(texts):
-            yield " / ".join(texts), _time(seen)
+            yield JOINT.join(texts), _time(seen)
 
 
 def _where(space_id: int, types: Sequence[str], sources: Sequence[str], after: int) -> Part:
@@ -65,13 +66,6 @@ def _field(field: str) -> Part:
     if connection.vendor == "postgresql":
         return "(data #> %s)::text", [names]
     return "data -> %s", ["$" + "".join(f'."{name}"' for name in names)]
-
-
-def text_of(value: Any) -> str:
-    """Return a field's value as the text that stands for it in a group's name; "" for one that makes no group."""
-    if value is None or isinstance(value, dict | list):
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _text(part: str | None, field: str) -> str:
