@@ -33,7 +33,7 @@ from tests.admin.conftest import (
     make_member,
 )
 from tests.admin.test_admin_console import make_everything
-from tests.api.client import make_alert
+from tests.api.client import make_alert, make_run
 from tests.factories import make_condition, make_kafka_connector, make_source, make_window
 
 pytestmark = pytest.mark.django_db
@@ -251,6 +251,7 @@ def make_everything_else(space: Space) -> None:
     make_entry(make_delivery(make_event(space), action))
     Rule.objects.create(space=space, public_id="rule-1", name="Rule").actions.set([action])
     make_alert(space)
+    make_run(Rule.objects.get(space=space))
     DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     make_source(make_kafka_connector(space))
     make_window(space)
