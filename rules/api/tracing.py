@@ -182,17 +182,18 @@ class TraceViewSet(SpaceScoped[Event]):
     pagination_class = None
     filter_backends = ()
     lookup_field = "id"
-    abilities: ClassVar = {"trace": Ability.READ}
-    summaries: ClassVar = {"trace": "Trace an event"}
-    parameters: ClassVar = {"trace": ("rule",)}
+    abilities: ClassVar = {"explain": Ability.READ}
+    summaries: ClassVar = {"explain": "Trace an event"}
+    parameters: ClassVar = {"explain": ("rule",)}
 
+    # A method of the name trace would answer HTTP's TRACE.
     @extend_schema(
         responses=TraceSerializer,
         parameters=[
             OpenApiParameter("rule", str, description="ID of a rule: that one alone, whether or not it looked.")
         ],
     )
-    def trace(self, request: Request, **kwargs: Any) -> Response:
+    def explain(self, request: Request, **kwargs: Any) -> Response:
         """The rules that looked at the event and why each matched or did not, its deliveries, and what led to it. The
         rules are asked as they are now; `changed_since` marks those that were changed after the event came."""
         try:

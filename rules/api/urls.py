@@ -29,5 +29,5 @@ urlpatterns = [
     *router.urls,
     path("events", events_view(EventViewSet.as_view({"get": "list"}))),
     path("events/<int:id>", EventViewSet.as_view({"get": "retrieve"}, detail=True)),
-    path("events/<int:id>/trace", TraceViewSet.as_view({"get": "trace"}, detail=True)),
+    path("events/<int:id>/trace", TraceViewSet.as_view({"get": "explain"}, detail=True)),
 ]
