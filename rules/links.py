@@ -52,7 +52,7 @@ def faults(links: Sequence[Link], rule_type: AnyRuleType) -> Iterable[FieldError
     groups: Mapping[str, str] = rule_type.action_groups
     for at, link in enumerate(links):
         pointer = extend("/actions", at)
-        if not rule_type.is_scheduled:
+        if not rule_type.keeps_alerts:
             if not link.is_plain:
                 yield FieldError(pointer, f"Rules of the type {rule_type.id} keep no alerts: give the ID alone.")
             continue

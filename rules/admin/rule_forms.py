@@ -52,9 +52,9 @@ class RuleForm(TypedForm):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether rules of the chosen type run by themselves."""
+        """Whether rules of the chosen type run at an interval, and keep alerts."""
         chosen = all_types().get(self.type_id)
-        return chosen is not None and chosen.is_scheduled
+        return chosen is not None and chosen.keeps_alerts
 
     def locate(self, pointer: str) -> tuple[str, str] | None:
         """Return the field of a pointer; what is said of an action's pace stands where that is entered."""
@@ -73,7 +73,7 @@ class RuleForm(TypedForm):
         }
         if not self.is_scheduled:
             links = self._links(self.cleaned_data["actions"], [])
-            return {**common, "condition": self.cleaned_data["condition"], "actions": links}
+            return {**common, "condition": self.cleaned_data.get("condition", ""), "actions": links}
         links = self._links(self.cleaned_data["actions"], self.cleaned_data["recovered_actions"])
         given = {name: self.cleaned_data[name] for name in SCHEDULED if self.cleaned_data[name] is not None}
         return {**common, "actions": links, **given}

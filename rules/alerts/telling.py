@@ -4,7 +4,7 @@ All of it happens in the transaction that stores the run, so a change is told on
 of the alert's and the number of the change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from rules.links import RECOVERED
 from rules.models import Alert, Frequency, Rule, RuleAction
 from rules.services.accept import accept_events
 from rules.services.own_events import own_event
+from rules.types.base import Firing
 
 _TYPES: Final = {
     Change.OPENED: "switchyard.alert.opened",
@@ -57,16 +58,45 @@ class Telling:
         """Store the events and make their deliveries, in the caller's transaction."""
         if not self.events:
             return
-        stored = [each.id for each in accept_events(self.rule.space_id, self.events)]
-        wanted = {key for keys in self.hearers for key in keys}
+        accepted = accept_events(self.rule.space_id, self.events)
+        # What is known already was told of with its first firing.
+        fresh = [
+            (each.id, keys) for each, keys in zip(accepted, self.hearers, strict=True) if each.status == "accepted"
+        ]
+        if not fresh:
+            return
+        stored = [key for key, _ in fresh]
+        wanted = {key for _, keys in fresh for key in keys}
         actions = Action.objects.select_related("connector", "space").filter(pk__in=wanted)
         messages = {action.pk: _message(action) for action in actions}
         about = {"id": self.rule.public_id, "name": self.rule.name}
         planned: list[Planned] = []
-        for event, keys in zip(read_events(stored), self.hearers, strict=True):
+        for event, keys in zip(read_events(stored), (keys for _, keys in fresh), strict=True):
             occasion = Occasion(event.envelope, about, alert_in(event.envelope))
             planned += [_plan(self.rule, event.id, messages[key], occasion) for key in keys]
         make_deliveries(planned)
+
+
+def fire(rule: Rule, firings: Sequence[Firing]) -> None:
+    """Store the event of each firing and make the deliveries of the rule's actions, in the caller's transaction."""
+    links = rule.links.filter(action__enabled=True).order_by("pk")
+    hearers = list(dict.fromkeys(links.values_list("action_id", flat=True))) if firings else []
+    Telling(rule, [_fired(rule, each) for each in firings], [hearers] * len(firings)).send()
+
+
+def _fired(rule: Rule, firing: Firing) -> IncomingEvent:
+    scheduled_at = firing.scheduled_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return own_event(
+        "switchyard.schedule.fired",
+        subject=f"rules/{rule.public_id}",
+        time=firing.scheduled_at,
+        event_id=f"schedule/{rule.pk}/{scheduled_at}",
+        data={
+            "rule": {"id": rule.public_id, "name": rule.name},
+            "scheduled_at": scheduled_at,
+            "data": dict(firing.data),
+        },
+    )
 
 
 def plan_telling(rule: Rule, changes: Iterable[Changed], now: datetime) -> Telling:

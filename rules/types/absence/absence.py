@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups
+from rules.types.absence.reading import Watched, last_key, last_seen, last_seen_of_groups
 from rules.types.base import Finding, ParamError, Params, Recovery, Report, Run, ScheduledRuleType
-from rules.types.event.event import PatternList
+from rules.types.event.event import FilterList, PatternList
 
 _DAY: Final = 24 * 3600
 _FIELD: Final = r"^(source|subject|type|data(\.[A-Za-z0-9_-]{1,64}){1,5})$"
@@ -37,6 +37,9 @@ class AbsenceParams(Params):
     )
     sources: PatternList = Field(
         [], title="Sources", description="Such as /shops/7, or /shops/* for all that begin so. Empty: any."
+    )
+    subjects: FilterList = Field(
+        [], title="Subjects", description="Topic filters, such as sensors/+/temp or alarms/#. Empty: any."
     )
     seconds: int = Field(300, title="Missing for", description="Seconds without one such event.", ge=10, le=7 * _DAY)
     group_by: Fields = Field(
@@ -153,9 +156,10 @@ class _Memory:
 
 
 def _read(params: AbsenceParams, space_id: int, after: int) -> Iterable[tuple[str, datetime]]:
+    watched = Watched(space_id, params.event_types, params.sources, params.subjects)
     if params.group_by:
-        return last_seen_of_groups(space_id, params.event_types, params.sources, params.group_by, after)
-    seen = last_seen(space_id, params.event_types, params.sources, after)
+        return last_seen_of_groups(watched, params.group_by, after)
+    seen = last_seen(watched, after)
     return [(ALL, seen)] if seen is not None else []
 
 
