@@ -91,6 +91,8 @@ def _checked(url: str, params: HttpCheckParams, now: datetime) -> Checked:
         return Checked(url, "down", str(error))
     headers = {"user-agent": _USER_AGENT, **{name.lower(): value for name, value in params.headers.items()}}
     body = params.body.encode() if params.method == "POST" else None
+    if body is not None:
+        headers.setdefault("content-type", "application/json")
     request = Request(params.method, url, headers, body, terms.timeout, terms.tls, terms.proxy, _MOST_BODY)
     result, traced = trace(request)
     if isinstance(result, Failure):
