@@ -92,7 +92,7 @@ def _check_alerts(link: Link, rule_type: AnyRuleType, pointer: str) -> None:
 
 
 def _alert_faults(link: Link, rule_type: AnyRuleType, pointer: str) -> Iterator[FieldError]:
-    if not rule_type.is_scheduled:
+    if not rule_type.keeps_alerts:
         if not link.is_of_any_alert:
             detail = f"Rules of the type {rule_type.id} keep no alerts: leave out group, frequency and throttle."
             yield FieldError(pointer, detail)

@@ -328,6 +328,7 @@ class RuleRun(models.Model):
     reason = models.CharField(max_length=20, blank=True, default="", help_text="Why it failed.")
     detail = models.TextField(blank=True, default="")
     failures = models.PositiveIntegerField(default=0, help_text="Runs in a row that failed.")
+    claims = models.PositiveIntegerField(default=0, help_text="Claims since a run came to its end.")
     memory = models.JSONField(default=dict, help_text="What its type keeps between runs.")
 
     class Meta:

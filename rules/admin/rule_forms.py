@@ -58,9 +58,9 @@ class RuleForm(TypedForm):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether rules of the chosen type run by themselves."""
+        """Whether rules of the chosen type run at an interval, and keep alerts."""
         chosen = all_types().get(self.type_id)
-        return chosen is not None and chosen.is_scheduled
+        return chosen is not None and chosen.keeps_alerts
 
     @property
     def takes_condition(self) -> bool:
@@ -87,7 +87,7 @@ class RuleForm(TypedForm):
             "enabled": self.cleaned_data["enabled"],
         }
         if not self.is_scheduled:
-            return {**common, "condition": self.cleaned_data["condition"], "actions": links}
+            return {**common, "condition": self.cleaned_data.get("condition", ""), "actions": links}
         given = {name: self.cleaned_data[name] for name in SCHEDULED if self.cleaned_data[name] is not None}
         if self.takes_condition:
             given["condition"] = self.cleaned_data["condition"]

@@ -19,7 +19,7 @@ from rules.admin.silencing import RULE_ABILITIES, RuleSilencing
 from rules.admin.trying import TryingAdmin
 from rules.models import Rule, RuleAction, RuleRun
 from rules.services import create_rule, delete_rule, update_rule
-from rules.types.registry import all_types
+from rules.types.registry import all_types, keeps_alerts
 from spaces.admin.base import BooleanRadioFilter, Select, display
 from spaces.admin.choosing import ask_for_space, chosen_space
 from spaces.admin.filters import RelatedFilter
@@ -161,7 +161,7 @@ class RuleAdmin(TryingAdmin, RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         spaces = self.spaces(request, "add")
         space = obj.space if obj else chosen_space(request, spaces)
         fields = super().own_fields(request, obj)
-        is_scheduled = obj is None or obj.interval is not None
+        is_scheduled = obj is None or (obj.interval is not None and keeps_alerts(obj.type))
         fields |= action_fields(space, self.admin_site, is_scheduled=is_scheduled)
         if is_scheduled:
             fields |= schedule_fields()
@@ -176,7 +176,7 @@ class RuleAdmin(TryingAdmin, RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
     def conditional_fields(self) -> dict[str, str]:
         """Show the condition for types that take one, and the schedule for those that run by themselves."""
         declared = all_types().values()
-        runs = " || ".join(f"type === {each.id!r}" for each in declared if each.is_scheduled) or "false"
+        runs = " || ".join(f"type === {each.id!r}" for each in declared if each.keeps_alerts) or "false"
         takes = " || ".join(f"type === {each.id!r}" for each in declared if each.takes_condition) or "false"
         return {
             **super().conditional_fields,
@@ -189,7 +189,7 @@ class RuleAdmin(TryingAdmin, RuleSilencing, RuleHistoryAdmin, TypedModelAdmin):
         if self.is_shown_only(request, obj):
             return super().get_fieldsets(request, obj)
         groups = super().get_fieldsets(request, obj)
-        if obj is None or obj.interval is not None:
+        if obj is None or (obj.interval is not None and keeps_alerts(obj.type)):
             groups.append(("Schedule and alerts", {"fields": list(SCHEDULE_FIELDS)}))
         declared = all_types().get(obj.type) if obj else None
         takes_condition = declared is None or declared.takes_condition

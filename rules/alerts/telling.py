@@ -72,13 +72,20 @@ class Telling:
             self._remember()
         if not self.events:
             return
-        stored = [each.id for each in accept_events(self.rule.space_id, self.events)]
-        wanted = {key for keys in self.hearers for key in keys}
+        accepted = accept_events(self.rule.space_id, self.events)
+        # What is known already was told of with its first firing.
+        fresh = [
+            (each.id, keys) for each, keys in zip(accepted, self.hearers, strict=True) if each.status == "accepted"
+        ]
+        if not fresh:
+            return
+        stored = [key for key, _ in fresh]
+        wanted = {key for _, keys in fresh for key in keys}
         actions = Action.objects.select_related("connector", "space").filter(pk__in=wanted)
         messages = {action.pk: _message(action) for action in actions}
         about = about_rule(self.rule)
         planned: list[Planned] = []
-        for event, hearers in zip(read_events(stored), self.hearers, strict=True):
+        for event, hearers in zip(read_events(stored), (keys for _, keys in fresh), strict=True):
             envelope = event.envelope
             occasion = Occasion(envelope, about, alert_in(envelope), event_url(event.id), alerts_in(envelope))
             planned += [

@@ -262,7 +262,7 @@ class RuleTypeSerializer(serializers.Serializer[AnyRuleType]):
     name = Text()
     description = Text()
     params_schema = serializers.DictField(source="params_model.model_json_schema")
-    is_scheduled = serializers.BooleanField(help_text="Whether its rules run by themselves, and keep alerts.")
+    is_scheduled = serializers.BooleanField(help_text="Whether its rules run by themselves.")
     usual_interval = Whole(allow_null=True, help_text="Seconds from one run to the next where a rule names none.")
     action_groups = serializers.DictField(
         child=Text(), help_text="The groups of its alerts, each with its name; `recovered` is every type's."

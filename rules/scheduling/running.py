@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -16,16 +17,19 @@ from rules.alerts.telling import plan_telling
 from rules.evaluation.failures import REPEATEDLY
 from rules.history.records import RunRecord
 from rules.models import Rule, RuleRun
-from rules.scheduling.due import Claimed, next_run
+from rules.scheduling.due import MOST_CLAIMS, POISON, Claimed, next_run, pause_after
+from rules.scheduling.firing import fire
 from rules.services.accept import accept_events
 from rules.services.own_events import own_event
 from rules.types.base import AnyScheduledRuleType, Finding, Recovery, Report, Run, RunFailed
-from rules.types.registry import UnknownRuleType, get_scheduled_type
+from rules.types.registry import UnknownRuleType, get_scheduled_type, keeps_alerts
 from spaces.errors import InvalidInput
 from spaces.validation import check_storable
 
 logger = logging.getLogger(__name__)
 
+MANY_HUNG: Final = 20
+RETRY: Final = timedelta(seconds=60)  # of a failed run whose rule has times of its own
 _LONGEST_DETAIL: Final = 2000
 _RECORDED: Final = ("number", "started_at", "ended_at", "duration", "outcome", "reason", "detail")
 _looking: Final[dict[int, threading.Thread]] = {}  # by rule; those that hang stay
@@ -33,7 +37,9 @@ _looking: Final[dict[int, threading.Thread]] = {}  # by rule; those that hang st
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run tells nothing: ``timeout``, ``failed`` (it cannot tell) or ``error`` (a fault of this program)."""
+    """Why a run tells nothing: ``timeout``, ``failed`` (it cannot tell), ``error`` (a fault of this program) or
+    ``poison`` (its workers were killed before they could tell).
+    """
 
     reason: str
     detail: str
@@ -53,7 +59,11 @@ def run_rule(claimed: Claimed) -> bool:
         return False
     started_at, began = database_time(), time.monotonic()
     number = state.number + 1
-    result = _look(state.rule, number, state, started_at)
+    result: Report | Failure
+    if state.claims > MOST_CLAIMS:
+        result = Failure(POISON, f"{state.claims - 1} times in a row the worker did not live to the end of the run.")
+    else:
+        result = _look(state.rule, number, state, started_at)
     return _settle(claimed, number, result, started_at, time.monotonic() - began)
 
 
@@ -78,9 +88,21 @@ def _look(rule: Rule, number: int, state: RuleRun, now: Any) -> Report | Failure
     thread.start()
     thread.join(rule_type.time_limit)
     if look.result is None and thread.is_alive():
+        _note_hung()
         return Failure("timeout", f"It did not end within {rule_type.time_limit:g} s.")
     _looking.pop(rule.pk, None)
     return look.result or Failure("error", "It ended without a word.")
+
+
+def hung() -> int:
+    """Return how many looks are under way in this process, those that were given up among them."""
+    return sum(thread.is_alive() for thread in list(_looking.values()))
+
+
+def _note_hung() -> None:
+    count = hung()
+    level = logging.ERROR if count >= MANY_HUNG else logging.WARNING
+    logger.log(level, "A run of a rule does not end; %d are under way in this worker.", count)
 
 
 def look_into(look: Look, rule_type: AnyScheduledRuleType, params: Any, run: Run) -> None:
@@ -127,8 +149,11 @@ def _settle(claimed: Claimed, number: int, result: Report | Failure, started_at:
         state.lease_token = state.lease_until = None
         if rule.interval is not None:
             state.next_at = next_run(rule.pk, rule.interval, now)
+        state.claims = 0
         if isinstance(result, Failure):
-            _note_failure(state, result)
+            _note_failure(state, result, now)
+            if result.reason != POISON and not keeps_alerts(rule.type):
+                state.next_at = now + RETRY
         else:
             _note_report(state, result, number, now)
         state.save()
@@ -137,6 +162,9 @@ def _settle(claimed: Claimed, number: int, result: Report | Failure, started_at:
 
 def _note_report(state: RuleRun, report: Report, number: int, now: Any) -> None:
     rule = state.rule
+    fire(rule, report.firings, now)
+    if report.next_at is not None:
+        state.next_at = report.next_at
     outcome = take_in(rule, number, report, now)
     telling = plan_telling(rule, outcome.changed, now)
     outcome.write()
@@ -147,7 +175,7 @@ def _note_report(state: RuleRun, report: Report, number: int, now: Any) -> None:
     if report.memory is not None:
         state.memory = dict(report.memory)
     counts = {
-        "found": len(report.findings),
+        "found": len(report.findings) + len(report.firings),
         "opened": outcome.count(Change.OPENED),
         "active": len(outcome.changed) - outcome.count(Change.RECOVERED),
         "recovered": outcome.count(Change.RECOVERED),
@@ -156,13 +184,17 @@ def _note_report(state: RuleRun, report: Report, number: int, now: Any) -> None:
     _log(state, "success", " ".join([said, state.detail]).strip(), counts)
 
 
-def _note_failure(state: RuleRun, failure: Failure) -> None:
+def _note_failure(state: RuleRun, failure: Failure, now: Any) -> None:
     rule = state.rule
+    begins_to_kill = failure.reason == POISON != state.reason
     state.outcome, state.reason = RuleRun.Outcome.FAILED, failure.reason
     state.detail = failure.detail[:_LONGEST_DETAIL]
     state.failures += 1
     _log(state, "failure", f"{failure.reason}: {state.detail}", {})
-    if state.failures == REPEATEDLY:
+    if failure.reason == POISON:
+        state.next_at = pause_after(state.failures, now)
+        state.claims = MOST_CLAIMS - 1  # one more try
+    if begins_to_kill or (state.failures == REPEATEDLY and failure.reason != POISON):
         event = own_event(
             "switchyard.rule.failed",
             subject=f"rules/{rule.public_id}",

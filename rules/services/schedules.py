@@ -7,6 +7,7 @@ from actions.engine.clock import database_time
 from rules.alerts.keeping import untrack
 from rules.models import Rule, RuleRun
 from rules.scheduling.due import first_run
+from rules.types.base import ScheduledRuleType
 from rules.types.registry import all_types
 from spaces.validation import Findings, clean_number, reject
 
@@ -27,6 +28,9 @@ def clean_schedule(row: Rule, found: Findings, changes: Mapping[str, Any]) -> No
             if changes.get("interval") is not None:
                 raise reject("/interval", f"Rules of the type {row.type} do not run by themselves: leave it out.")
         return
+    if not rule_type.keeps_alerts and changes.get("interval") not in (None, rule_type.usual_interval):
+        with found.gather():
+            raise reject("/interval", f"Rules of the type {row.type} run when their params say: leave it out.")
     bounds = {
         "interval": (SHORTEST_INTERVAL, LONGEST_INTERVAL),
         "delay": (1, MOST_DELAY),
@@ -48,6 +52,11 @@ def what_it_looks_at(row: Rule) -> tuple[Any, ...]:
     return row.enabled, row.params, row.condition
 
 
+def _first_memory(row: Rule) -> dict[str, Any]:
+    rule_type = all_types().get(row.type)
+    return dict(rule_type.first_memory(database_time())) if isinstance(rule_type, ScheduledRuleType) else {}
+
+
 def follow_rule(row: Rule, *, anew: bool = True) -> None:
     """Run soon, where the rule is enabled, after a change of it. Call it in the transaction of the change.
 
@@ -59,7 +68,7 @@ def follow_rule(row: Rule, *, anew: bool = True) -> None:
         return
     changes: dict[str, Any] = {"next_at": first_run(row.pk) if row.enabled else None}
     if anew:
-        changes |= {"lease_token": None, "lease_until": None, "memory": {}, "failures": 0}
+        changes |= {"lease_token": None, "lease_until": None, "memory": _first_memory(row), "failures": 0, "claims": 0}
     RuleRun.objects.update_or_create(rule=row, defaults=changes)
     if anew:
         row.summaries.all().delete()

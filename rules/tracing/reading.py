@@ -118,7 +118,7 @@ def _times(
     space_id: int, watch: Watch, low: int, high: int, since: datetime | None, order: str = "DESC"
 ) -> dict[int, datetime]:
     """Return when the first events of a range of keys, in this order, were received, by key."""
-    where, values = covered_by(space_id, watch.event_types, watch.sources)
+    where, values = covered_by(space_id, watch.event_types, watch.sources, watch.subjects)
     later = "" if since is None else " AND received_at >= %s"
     with connection.cursor() as cursor:
         cursor.execute(

@@ -86,6 +86,7 @@ class RuleType(ABC, Generic[ParamsT]):
     usual_interval: ClassVar[int | None] = None
     action_groups: ClassVar[Mapping[str, str]] = {}
     takes_condition: ClassVar[bool] = True
+    keeps_alerts: ClassVar[bool] = False
 
     def watch(self, params: ParamsT) -> Watch:
         """Return which events a rule with these params is evaluated for; the evaluation indexes rules by it."""
@@ -145,6 +146,14 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Firing:
+    """An event that a run makes, and the rule's actions with it; two of one rule and time are the same."""
+
+    scheduled_at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a run has found.
 
@@ -157,6 +166,8 @@ class Report:
     unjudged: Collection[str] = ()
     memory: Mapping[str, Any] | None = None  # None keeps the former
     warnings: Sequence[str] = ()
+    firings: Sequence[Firing] = ()
+    next_at: datetime | None = None  # of the next run; None goes by the rule's interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +188,18 @@ class RunFailed(Exception):
 
 
 class ScheduledRuleType(RuleType[ParamsT]):
-    """Looks by itself, at an interval, and keeps an alert of each thing it finds."""
+    """Looks by itself, at an interval, and keeps an alert of each thing it finds; or fires, and keeps none."""
 
     is_scheduled = True
     usual_interval: ClassVar[int] = 60
     action_groups: ClassVar[Mapping[str, str]]  # name by id; ``recovered`` is every type's, and not among them
     takes_condition = False
+    keeps_alerts = True
     time_limit: ClassVar[float] = 30.0  # seconds after which a run counts as failed
+
+    def first_memory(self, now: datetime) -> Mapping[str, Any]:
+        """Return what a rule remembers that was enabled or changed now."""
+        return {}
 
     @abstractmethod
     def run(self, params: ParamsT, run: Run) -> Report:

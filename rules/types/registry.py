@@ -35,3 +35,9 @@ def get_scheduled_type(type_id: str) -> AnyScheduledRuleType:
     if not isinstance(found, ScheduledRuleType):
         raise UnknownRuleType(type_id)
     return found
+
+
+def keeps_alerts(type_id: str) -> bool:
+    """Return whether rules of this type keep alerts; those of a type that is not installed may have some."""
+    found = all_types().get(type_id)
+    return found is None or found.keeps_alerts

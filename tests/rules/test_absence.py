@@ -1,5 +1,6 @@
 """The rule type ``absence``: events that do not come any more have an alert until they do."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.utils import timezone
 from rules.models import Alert, Event, Rule, RuleRun
 from rules.services import update_rule
 from rules.services.accept import accept_events
-from rules.types.absence.reading import last_seen, last_seen_of_groups
+from rules.topics import matches
+from rules.types.absence.reading import Watched, last_seen, last_seen_of_groups
 from spaces.models import Space
 from tests.api.client import make_event
 from tests.factories import make_space
@@ -173,11 +175,35 @@ def test_events_are_looked_through_by_their_key(space: Space, fields: list[str])
         cursor.execute("ANALYZE")
     with CaptureQueriesContext(connection) as captured:
         if fields:
-            list(last_seen_of_groups(space.pk, ["test.*"], [], fields, after))
+            list(last_seen_of_groups(Watched(space.pk, ["test.*"]), fields, after))
         else:
-            last_seen(space.pk, ["test.*"], [], after)
+            last_seen(Watched(space.pk, ["test.*"]), after)
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:
         cursor.execute(f"{explain} {captured.captured_queries[0]['sql']}")
         plan = "\n".join(str(row) for row in cursor.fetchall())
     assert "PRIMARY KEY" in plan or "rules_event_pkey" in plan
+
+
+@pytest.mark.parametrize(
+    ("filters", "subject", "is_seen"),
+    [
+        (["hall/+/temp"], "hall/a.b/temp", True),
+        (["hall/+/temp"], "hall/a/b/temp", False),
+        (["hall/#"], "hall", True),
+        (["hall/#"], "hallway/x", False),
+        (["h.ll/#"], "hall/x", False),
+        (["#"], "$SYS/x", False),
+        (["+/x"], "$SYS/x", False),
+        (["$SYS/#"], "$SYS/x", True),
+        (["#"], "", False),
+        (["no", "ä (1)\\_+é"[:-2] + "/x"], "ä (1)\\_/x", True),
+        (["hall"], "hall\n", False),
+    ],
+)
+def test_subjects_are_read_as_the_filters_of_events_are(
+    space: Space, filters: list[str], subject: str, is_seen: bool
+) -> None:
+    accept_events(space.pk, [replace(incoming(type_="test.ping"), subject=subject)])
+    assert (last_seen(Watched(space.pk, subjects=filters), 0) is not None) is is_seen
+    assert any(matches(each, subject) for each in filters) is is_seen

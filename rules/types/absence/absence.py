@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic import Field
 
 from rules.evaluation.guards import value_at
-from rules.types.absence.reading import last_key, last_seen, last_seen_of_groups
+from rules.types.absence.reading import Watched, last_key, last_seen, last_seen_of_groups
 from rules.types.base import Finding, ParamError, Params, Past, Recovery, Report, Run, ScheduledRuleType, Watch
-from rules.types.event.event import PatternList
+from rules.types.event.event import FilterList, PatternList
 from rules.types.grouping import ALL, MOST_GROUPS, Fields, text_of
 
 _DAY: Final = 24 * 3600
@@ -26,6 +26,9 @@ class AbsenceParams(Params):
     )
     sources: PatternList = Field(
         [], title="Sources", description="Such as /shops/7, or /shops/* for all that begin so. Empty: any."
+    )
+    subjects: FilterList = Field(
+        [], title="Subjects", description="Topic filters, such as sensors/+/temp or alarms/#. Empty: any."
     )
     seconds: int = Field(300, title="Missing for", description="Seconds without one such event.", ge=10, le=7 * _DAY)
     group_by: Fields = Field(
@@ -74,7 +77,7 @@ class AbsenceRule(ScheduledRuleType[AbsenceParams]):
 
     def replayed(self, params: AbsenceParams) -> Watch:
         """Return the events that are to keep coming."""
-        return Watch(params.event_types, params.sources)
+        return Watch(params.event_types, params.sources, params.subjects)
 
     def replay(self, params: AbsenceParams, past: Past) -> Iterator[Report]:
         """Yield a report for each run, of the events that had come by then."""
@@ -163,9 +166,10 @@ class _Memory:
 
 
 def _read(params: AbsenceParams, space_id: int, after: int) -> Iterable[tuple[str, datetime]]:
+    watched = Watched(space_id, params.event_types, params.sources, params.subjects)
     if params.group_by:
-        return last_seen_of_groups(space_id, params.event_types, params.sources, params.group_by, after)
-    seen = last_seen(space_id, params.event_types, params.sources, after)
+        return last_seen_of_groups(watched, params.group_by, after)
+    seen = last_seen(watched, after)
     return [(ALL, seen)] if seen is not None else []
 
 

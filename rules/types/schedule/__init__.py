@@ -1,0 +1,6 @@
+"""Rules that fire at given times."""
+
+from rules.types.schedule.schedule import ScheduleRule
+
+rule_type = ScheduleRule()
+"""The rule type ``schedule``."""
