@@ -34,7 +34,7 @@ from tests.admin.conftest import (
 )
 from tests.admin.test_admin_console import make_everything
 from tests.api.client import make_alert
-from tests.factories import make_kafka_connector, make_source
+from tests.factories import make_kafka_connector, make_source, make_window
 
 pytestmark = pytest.mark.django_db
 
@@ -246,6 +246,7 @@ def make_everything_else(space: Space) -> None:
     make_alert(space)
     DeliveryJob.objects.create(space=space, kind="replay", rate=1, total=1, last=1, created_by="root")
     make_source(make_kafka_connector(space))
+    make_window(space)
     create_api_key(space, "Key")
     add_member(space, User.objects.create(username="somebody else"), Role.VIEWER)
 
