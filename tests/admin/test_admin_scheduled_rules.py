@@ -159,7 +159,6 @@ def test_alerts_are_listed_and_shown_and_nothing_can_be_changed(console: Client,
     assert Alert.objects.get().state == "untracked"
 
 
-<<<<<<< HEAD
 def test_a_rule_that_sums_up_events_is_created_with_its_condition(console: Client, space: Space) -> None:
     sent = {
         **entered(space, type="threshold", condition="event.data.t > 0"),
@@ -183,7 +182,8 @@ def test_a_rule_that_sums_up_events_is_created_with_its_condition(console: Clien
     changed = {**sent, "condition": "event.data.t > 1", "public_id": "", "seen_version": str(rule.version)}
     assert console.post(url(rule), changed).status_code == 302
     assert Rule.objects.get().condition == "event.data.t > 1"
-=======
+
+
 def test_checks_and_schedules_are_created_by_their_forms(console: Client, space: Space, actions: list[Action]) -> None:
     given = {
         "http_check": {"http_check_params_urls": "http://example.test/", "http_check_params_statuses": "200-299"},
@@ -201,4 +201,3 @@ def test_checks_and_schedules_are_created_by_their_forms(console: Client, space:
         rule = Rule.objects.get(public_id=type_)
         assert console.get(url(rule)).status_code == 200
         assert len(links(rule)) == 1
->>>>>>> checks
