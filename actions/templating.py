@@ -49,13 +49,13 @@ VARIABLES: Final = {
     "event": "The event as CloudEvents has it; what the sender said is event.data.",
     "rule": "The rule that matched: id, name, type, tags, url.",
     "alert": "The alert, where the event is a change of one (key, group, state, since, value, ...); else null.",
+    "alerts": "The new, ongoing, recovered and all alerts, where the event is a summary of them; else null.",
     "action": "The action that is taken: id, name.",
     "connector": "The connector that it is sent through: id, name, type.",
     "space": "The space of them all: id, name.",
     "failure": "Why another action's delivery died, where this action is its fallback; else null.",
     "date": "When the message is rendered, as 2026-03-01T12:30:00.123456Z.",
     "console": "Addresses of the console: url, its own, and event_url, the event's.",
-    "alerts": "The new, ongoing, recovered and all alerts, where the event is a summary of them; else null.",
 }
 MAX_PARAMS: Final = 256 * 1024  # bytes of what an action says itself
 # Some 0.1 s at most; a list of 128,000 numbers, the longest in an event of 256 KiB, costs 190,000 to write.

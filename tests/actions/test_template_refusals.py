@@ -25,7 +25,8 @@ from tests.actions.templates import refusal, render
         (
             "{{ evnt.type }}",
             "Line 1, column 4",
-            "“evnt” is not known here; there are event, rule, alert, action, connector, space, failure, date, console.",
+            "“evnt” is not known here; there are event, rule, alert, alerts, action, connector, space, failure, date, "
+            "console.",
         ),
         ('{"é": {{ event.type ~ items }}}', "Line 1, column 23", "“items” is not known"),
         ("{% if event.a %}{{ x }}{% endif %}", "Line 1, column 20", "“x” is not known"),

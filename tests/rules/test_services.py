@@ -113,7 +113,8 @@ def test_everything_wrong_is_reported_at_once_and_nothing_is_stored(space: Space
 
 
 def test_an_unknown_type_is_refused_with_the_known_ones(space: Space) -> None:
-    expected = [("/type", 'There is no rule type "evnt". Known types: absence, connector_health, event, threshold.')]
+    known = "absence, connector_health, event, http_check, schedule, threshold"
+    expected = [("/type", f'There is no rule type "evnt". Known types: {known}.')]
     assert errors_of(lambda: create_rule(space, type="evnt", name="R", params={})) == expected
 
 
@@ -236,7 +237,10 @@ def test_a_deleted_rule_frees_its_actions_and_the_workers_are_told(space: Space,
 def test_the_registry_knows_the_event_type() -> None:
     assert all_types()["event"] is rule_type
     assert get_type("event") is rule_type
-    with pytest.raises(UnknownRuleType, match=r'"nope"\. Known types: absence, connector_health, event, threshold'):
+    with pytest.raises(
+        UnknownRuleType,
+        match=r'"nope"\. Known types: absence, connector_health, event, http_check, schedule, threshold',
+    ):
         get_type("nope")
 
 
